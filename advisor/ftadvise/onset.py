@@ -1,0 +1,67 @@
+"""Where overfitting begins: the turning point of the curve behind the points, with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ftadvise.fit import Fit
+
+RISE = 0.002  # of the loss: a smaller rise than this is no overfitting
+SURE, LIKELY = 0.9, 0.5
+LEAST_EVALS = 4
+
+
+@dataclass(frozen=True)
+class Onset:
+    """Where overfitting begins.
+
+    Attributes:
+        status: `"detected"`, `"suspected"`, `"none"`, or `"not identified"` when the log cannot
+            tell.
+        onset_epoch: The first logged point past the turning point; None unless detected or
+            suspected.
+        interval: 90 % interval of the turning point, in epochs; None as above.
+        probability: That the curve behind the points ends above its lowest point.
+        best_epoch: Median of the turning point, whatever the status.
+    """
+
+    status: str
+    onset_epoch: float | None
+    interval: tuple[float, float] | None
+    probability: float
+    best_epoch: float
+
+
+def onset(fitted: Fit) -> Onset:
+    """Return the posterior of the turning point.
+
+    Every draw of the curve behind the points (law and wander, without noise) has its lowest
+    point; overfitting is a rise after it of more than 0.2 % of the loss. A train loss can only
+    make one suspect it: it is measured on the data that are being memorised.
+    """
+    curves, epochs = fitted.smoothed() - fitted.shift, fitted.points.epoch
+    turning = curves.argmin(axis=1)
+    lowest = curves.min(axis=1)
+    rises = (curves[:, -1] > (1.0 + RISE) * lowest) & (turning < epochs.size - 1)
+    probability = float(rises.mean())
+    best_epoch = float(np.quantile(epochs[turning], 0.5, method="nearest"))
+    status = _status(fitted, probability)
+    if status in ("none", "not identified"):
+        return Onset(status, None, None, probability, best_epoch)
+    turned = turning[rises]
+    low, middle, high = np.quantile(turned, [0.05, 0.5, 0.95], method="nearest")
+    first_past = float(epochs[min(int(middle) + 1, epochs.size - 1)])
+    return Onset(status, first_past, (float(epochs[low]), float(epochs[high])), probability, best_epoch)
+
+
+def _status(fitted: Fit, probability: float) -> str:
+    few = fitted.points.loss.size < LEAST_EVALS
+    if fitted.target == "train":
+        return "suspected" if probability >= LIKELY else "not identified"
+    if probability >= SURE and not few:
+        return "detected"
+    if probability >= LIKELY:
+        return "suspected"
+    return "not identified" if few or probability > 1.0 - SURE else "none"

@@ -1,0 +1,144 @@
+"""Learning-rate schedules: progress (S1) and annealing (S2) at any point of any horizon.
+
+A schedule is described by its shape over the fraction of the run that is done, so that it can be
+stretched to another number of epochs: a run of seven epochs with linear decay is not the first
+part of a run of ten.
+
+Progress is the integral of the rate, in epochs at the peak rate: ``S1(t) = ∫ η(u)/η_peak du``.
+Annealing is how far the rate has come down, ``1 - η(t)/η_peak`` after the peak: the limit of the
+momentum term S2 of Tissue et al. 2024 (arXiv:2408.11029, eq. 1) for a decay factor λ whose memory
+is short against an epoch, up to a constant factor. On fine-tunes of a few hundred steps that limit
+explains runs of several horizons better than longer memories do
+(`python benchmarks/annealing_memory.py FAMILIES.jsonl.gz`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ftadvise.run import FloatArray, LearningRates, Run
+
+KINDS = ("linear", "cosine", "constant", "wsd")
+WARMUP_GRID = (0.0, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
+DECAY_GRID = (0.1, 0.2, 0.3, 0.5)  # share of the run that a warm-up-stable-decay schedule decays
+_FINENESS = 400
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning-rate schedule over the fraction of the run that is done.
+
+    Attributes:
+        kind: `"linear"`, `"cosine"` (both to zero), `"constant"` or `"wsd"`.
+        warmup: Share of the run that warms up linearly from zero.
+        decay: Share of the run that decays at its end; used by `"wsd"` alone.
+        known: Whether the log shows this schedule; False when it had to be assumed.
+    """
+
+    kind: str = "constant"
+    warmup: float = 0.0
+    decay: float = 0.2
+    known: bool = False
+
+    @property
+    def anneals(self) -> bool:
+        """Whether the rate comes down before the run ends."""
+        return self.kind != "constant"
+
+    def rate(self, fraction: FloatArray) -> FloatArray:
+        """Return the rate relative to its peak at these fractions of the run, shape (n,)."""
+        done = np.clip(fraction, 0.0, 1.0)
+        after = np.clip((done - self.warmup) / max(1e-9, 1.0 - self.warmup), 0.0, 1.0)
+        if self.kind == "linear":
+            rate = 1.0 - after
+        elif self.kind == "cosine":
+            rate = 0.5 * (1.0 + np.cos(np.pi * after))
+        elif self.kind == "wsd":
+            rate = np.clip((1.0 - done) / self.decay, 0.0, 1.0)
+        else:
+            rate = np.ones_like(done)
+        warming = done < self.warmup
+        return np.where(warming, done / max(self.warmup, 1e-9), rate)
+
+    def progress(self, epochs: FloatArray, horizon: float) -> FloatArray:
+        """Return S1, in epochs at the peak rate, of a run of `horizon` epochs, shape (n,).
+
+        Beyond the horizon nothing is added where the rate has come down to zero.
+        """
+        grid, rate = self._sampled()
+        steps = (rate[1:] + rate[:-1]) / 2.0 / _FINENESS
+        integral = np.concatenate([[0.0], np.cumsum(steps)])
+        inside = horizon * np.interp(epochs / horizon, grid, integral)
+        return inside + rate[-1] * np.maximum(epochs - horizon, 0.0)
+
+    def annealing(self, epochs: FloatArray, horizon: float) -> FloatArray:
+        """Return how far the rate has come down, from 0 (peak) to 1 (zero), shape (n,)."""
+        grid, rate = self._sampled()
+        peak = int(np.argmax(rate))
+        drop = np.where(np.arange(rate.size) > peak, 1.0 - rate, 0.0)
+        return np.interp(epochs / horizon, grid, drop)
+
+    def _sampled(self) -> tuple[FloatArray, FloatArray]:
+        grid = np.linspace(0.0, 1.0, _FINENESS + 1)
+        return grid, self.rate(grid)
+
+
+def identify(run: Run, horizon: float) -> Schedule:
+    """Return the schedule that the log's learning rates show, or an assumed one.
+
+    Compares the logged rates with every kind on a grid of warm-ups by least squares, in units of
+    the highest rate. When nothing fits to within 3 % of the peak, or no rates are logged, the
+    schedule that the log names is taken, else a constant rate is assumed (`known` is False).
+
+    Args:
+        run: The run.
+        horizon: Epochs that the schedule was made for.
+    """
+    rates = run.lr
+    fraction = _fractions(rates, run, horizon)
+    usable = np.isfinite(fraction) & np.isfinite(rates.rate) & (rates.rate >= 0)
+    if usable.sum() >= 3 and rates.rate[usable].max() > 0:
+        fraction, rate = fraction[usable], rates.rate[usable]
+        best, error = min(
+            ((candidate, _misfit(candidate, fraction, rate)) for candidate in _candidates()),
+            key=lambda pair: pair[1],
+        )
+        if error < 0.03:
+            return best
+    return Schedule(_named(run.settings.lr_scheduler_type), warmup=0.0, known=False)
+
+
+def _fractions(rates: LearningRates, run: Run, horizon: float) -> FloatArray:
+    if np.isfinite(rates.epoch).any():
+        return rates.epoch / horizon
+    per_epoch = run.steps_per_epoch
+    total = run.planned_steps or (per_epoch * horizon if per_epoch else None)
+    if total is None:
+        total = float(np.nanmax(rates.step)) if np.isfinite(rates.step).any() else np.nan
+    return rates.step / total
+
+
+def _candidates() -> list[Schedule]:
+    plain = [Schedule(k, w, known=True) for k in ("constant", "linear", "cosine") for w in WARMUP_GRID]
+    return plain + [Schedule("wsd", w, d, known=True) for w in WARMUP_GRID[:5] for d in DECAY_GRID]
+
+
+def _misfit(schedule: Schedule, fraction: FloatArray, rate: FloatArray) -> float:
+    """Return the root mean square error over the peak, with the best peak for this shape."""
+    shape = schedule.rate(fraction)
+    norm = float(shape @ shape)
+    if norm == 0.0:
+        return np.inf
+    peak = float(shape @ rate) / norm
+    return float(np.sqrt(np.mean((rate - peak * shape) ** 2)) / max(rate.max(), 1e-300))
+
+
+def _named(name: str | None) -> str:
+    text = (name or "").lower()
+    if "cosine" in text:
+        return "cosine"
+    if "stable" in text or "wsd" in text:
+        return "wsd"
+    return "linear" if text.startswith("linear") else "constant"
