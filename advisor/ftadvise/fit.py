@@ -26,7 +26,10 @@ from ftadvise.schedules import Schedule, identify
 from ftadvise.thinning import Points, observed_points
 
 DRAWS = 400
-DISCREPANCY = 0.012  # relative size of the wander around the law
+# Relative size of the wander around the law. A train loss wanders more: it follows no law of
+# progress where the examples come round again.
+DISCREPANCY = {"eval": 0.012, "train": 0.1}
+LEAST_LOSS = 0.05  # of the lowest loss seen: no draw goes below
 CORRELATION = 0.7  # of the wander, in units of log(epoch)
 SCALE_POINTS = 6.0  # what the assumed sizes of noise and wander are worth, in points
 OFFSET_MEAN, OFFSET_SPREAD = 0.6, 0.3  # of L0 over the lowest loss
@@ -91,7 +94,7 @@ class Fit:
         """
         law = self.curves(self.points.epoch) - self.shift
         residual = (self.points.loss - self.shift) / law - 1.0
-        covariance, wander = _covariances(self.points, self.noise)
+        covariance, wander = _covariances(self.points, self.noise, self.target)
         gain = np.linalg.solve(covariance, wander).T
         left = wander - gain @ wander
         root = np.linalg.cholesky(left + 1e-12 * np.eye(left.shape[0]))
@@ -102,7 +105,10 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class _LawDraws:
-    """Draws from one law's part of the posterior; arrays of shape (draws,)."""
+    """Draws from one law's part of the posterior; arrays of shape (draws,).
+
+    Offset and height are in units of the lowest loss.
+    """
 
     law: Law
     shapes: FloatArray
@@ -113,7 +119,8 @@ class _LawDraws:
 
     def curves(self, axes: Axes) -> FloatArray:
         falling = self.height[:, None] * self.law.falling(axes, self.shapes)
-        return self.offset[:, None] + falling + self.lowest * self.law.fixed(axes, self.shapes)
+        loss = self.offset[:, None] + falling + self.law.fixed(axes, self.shapes)
+        return self.lowest * np.maximum(loss, LEAST_LOSS)
 
 
 def axes_at(epochs: FloatArray, horizon: float, schedule: Schedule, unit: float) -> Axes:
@@ -150,17 +157,18 @@ def fit(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Fit:
     schedule = identify(run, horizon)
     axes = axes_at(points.epoch, horizon, schedule, horizon)
     laws: list[Law] = plugins.collect("register_laws")
-    tables = [_table(law, axes, positive, noise) for law in laws]
-    shares, draws = _draw(laws, tables, float(positive.loss.min()))
+    tables = [_table(law, axes, positive, noise, target) for law in laws]
+    freedom = SCALE_POINTS + points.loss.size
+    shares, draws = _draw(laws, tables, float(positive.loss.min()), freedom)
     return Fit(run, target, points, noise, schedule, horizon, shares, draws, shift)
 
 
 def _shift_to_positive(loss: FloatArray) -> float:
-    """Return what has to be taken off so that all losses are positive; 0 where they are."""
-    lowest = float(loss.min())
-    if lowest > 0:
+    """Return what has to be taken off so that all losses are well above zero; 0 where they are."""
+    lowest, range_ = float(loss.min()), float(np.ptp(loss))
+    if lowest > 1e-6 * range_:
         return 0.0
-    return lowest - 0.1 * float(np.ptp(loss)) - 1e-9
+    return lowest - 0.1 * range_ - 1e-9
 
 
 def _pooled_noise(points: Points, target: str, past: tuple[Run, ...] | list[Run]) -> float:
@@ -174,17 +182,20 @@ def _pooled_noise(points: Points, target: str, past: tuple[Run, ...] | list[Run]
     return float(np.sqrt(pooled / (weight + 4.0)))
 
 
-def _covariances(points: Points, noise: float) -> tuple[FloatArray, FloatArray]:
+def _covariances(points: Points, noise: float, target: str) -> tuple[FloatArray, FloatArray]:
     """Return the covariance of points, and of the wander alone, in relative units."""
     log_time = np.log(points.epoch + 0.02 * points.epoch[-1] + 1e-12)
     distance = np.abs(log_time[:, None] - log_time[None])
-    wander = DISCREPANCY**2 * np.exp(-distance / CORRELATION)
+    wander = DISCREPANCY[target] ** 2 * np.exp(-distance / CORRELATION)
     return wander + np.diag(noise**2 / points.count), wander
 
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """One law's posterior, a row for every shape of its grid; arrays of shape (k,)."""
+    """One law's posterior, a row for every shape of its grid; arrays of shape (k,).
+
+    Offset, height and their deviations are in units of the lowest loss.
+    """
 
     log_weight: FloatArray
     offset: FloatArray
@@ -195,22 +206,21 @@ class _Table:
     scale: FloatArray
 
 
-def _table(law: Law, axes: Axes, points: Points, noise: float) -> _Table:
+def _table(law: Law, axes: Axes, points: Points, noise: float, target: str) -> _Table:
     """Solve for offset and height at every shape, in closed form.
 
     Both are kept from going negative: when the free solution is, that one is set to zero and the
     other solved alone.
     """
-    lowest = float(points.loss.min())
-    relative = 1.0 / _smooth(points.loss)
-    covariance, _ = _covariances(points, noise)
+    loss = points.loss / points.loss.min()
+    relative = 1.0 / _smooth(loss)
+    covariance, _ = _covariances(points, noise, target)
     whiten = np.linalg.inv(np.linalg.cholesky(covariance))
     one = whiten @ relative
     falling = (law.falling(axes, law.shapes) * relative) @ whiten.T
-    rest = ((points.loss[None] - lowest * law.fixed(axes, law.shapes)) * relative) @ whiten.T
+    rest = ((loss[None] - law.fixed(axes, law.shapes)) * relative) @ whiten.T
 
-    precision = 1.0 / (OFFSET_SPREAD * lowest)
-    centre = OFFSET_MEAN * lowest
+    precision, centre = 1.0 / OFFSET_SPREAD, OFFSET_MEAN
     has_height = (falling**2).sum(axis=1) > 0
     a11 = float(one @ one) + precision**2
     a12 = falling @ one
@@ -249,7 +259,7 @@ def _smooth(loss: FloatArray) -> FloatArray:
 
 
 def _draw(
-    laws: list[Law], tables: list[_Table], lowest: float
+    laws: list[Law], tables: list[_Table], lowest: float, freedom: float
 ) -> tuple[tuple[LawShare, ...], tuple[_LawDraws, ...]]:
     """Draw shapes by weight (systematic resampling) and offset and height given the shape."""
     joined = np.concatenate([t.log_weight for t in tables])
@@ -267,13 +277,14 @@ def _draw(
         row = chosen[(chosen >= start) & (chosen < end)] - start
         start = end
         if row.size:
-            first, second = rng.standard_normal((2, row.size)) * table.scale[row]
+            scale = table.scale[row] * np.sqrt(freedom / rng.chisquare(freedom, row.size))
+            first, second = rng.standard_normal((2, row.size)) * scale
             bend = first * table.offset_sd[row]
             offset = np.maximum(table.offset[row] + bend, 0.0)
             height = table.height[row] + table.slope[row] * bend + second * table.height_sd[row]
             height = np.where(table.height[row] > 0, np.maximum(height, 0.0), 0.0)
             draws.append(
-                _LawDraws(law, law.shapes[row], offset, height, lowest, table.scale[row])
+                _LawDraws(law, law.shapes[row], offset, height, lowest, scale)
             )
     shares.sort(key=lambda s: -s.share)
     return tuple(shares), tuple(draws)

@@ -72,7 +72,7 @@ def another_run(fitted: Fit, epochs: FloatArray, horizon: float) -> FloatArray:
     """
     curves = fitted.curves(epochs, horizon)
     stretch = abs(np.log(horizon / fitted.points.epoch[-1]))
-    doubt = DISCREPANCY * np.sqrt(1.0 + stretch / 0.7)
+    doubt = DISCREPANCY[fitted.target] * np.sqrt(1.0 + stretch / 0.7)
     normal = np.random.default_rng(2).standard_normal((curves.shape[0], 1))
     return curves * (1.0 + doubt * normal)
 

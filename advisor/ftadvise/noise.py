@@ -36,8 +36,8 @@ def second_difference_noise(log_loss: FloatArray) -> float:
 def relative_noise(loss: FloatArray, target: str) -> float:
     """Return the relative scatter of one point, shrunk towards what is usual for its kind.
 
-    The early, steep part of a curve bends by itself, so only the last half (at least six points)
-    is looked at.
+    The early, steep part of a curve bends by itself, so only the last half is looked at, and
+    fewer than six points say nothing.
 
     Args:
         loss: Positive losses in order of time, shape (n,).
@@ -45,7 +45,7 @@ def relative_noise(loss: FloatArray, target: str) -> float:
     """
     tail = loss[-max(6, loss.size // 2) :]
     prior = PRIOR_NOISE[target]
-    if tail.size < 4:
+    if tail.size < 6:
         return prior
     own = second_difference_noise(np.log(tail))
     count = tail.size - 2

@@ -22,7 +22,8 @@ class Onset:
             tell.
         onset_epoch: The first logged point past the turning point; None unless detected or
             suspected.
-        interval: 90 % interval of the turning point, in epochs; None as above.
+        interval: From the lowest point of the 5 % earliest draws to the point after the lowest
+            of the 5 % latest, in epochs: where the turn lies with 90 %; None as above.
         probability: That the curve behind the points ends above its lowest point.
         best_epoch: Median of the turning point, whatever the status.
     """
@@ -52,8 +53,9 @@ def onset(fitted: Fit) -> Onset:
         return Onset(status, None, None, probability, best_epoch)
     turned = turning[rises]
     low, middle, high = np.quantile(turned, [0.05, 0.5, 0.95], method="nearest")
-    first_past = float(epochs[min(int(middle) + 1, epochs.size - 1)])
-    return Onset(status, first_past, (float(epochs[low]), float(epochs[high])), probability, best_epoch)
+    past = np.minimum(np.array([low, middle, high], dtype=np.int64) + 1, epochs.size - 1)
+    interval = (float(epochs[int(low)]), float(epochs[past[2]]))
+    return Onset(status, float(epochs[past[1]]), interval, probability, best_epoch)
 
 
 def _status(fitted: Fit, probability: float) -> str:

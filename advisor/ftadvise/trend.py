@@ -2,7 +2,7 @@
 
 For the near future of the run in hand no law beats its own recent slope, damped: on real
 fine-tunes the laws lose to the last value as often as they win, while half the recent slope wins
-on both (`python benchmarks/scores.py`). So the continuation is drawn from
+on both (`python benchmarks/continuation.py CURVES.jsonl.gz`). So the continuation is drawn from
 
     log L(t) = log L(T) + drift · log(t/T) + wander,    drift = a · slope + c · drought
 

@@ -1,0 +1,29 @@
+"""Makes text from logs safe to show.
+
+Names and values in a log were written by somebody else. Before they go into a message or a report
+they lose everything that could move the cursor, hide text or reorder it on a terminal.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ANSI = re.compile(
+    r"\x1b\][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # operating system commands, titles and links
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and cursor movements
+    r"|\x1b[ -/]*[0-~]"  # two-character escapes
+)
+_SPACE = re.compile(r"[\s\x85\u2028\u2029]+")
+# C0 and C1 controls, bidirectional controls, zero-width marks, surrogates, tag characters.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def clean(value: object, limit: int = 200) -> str:
+    """Return `value` as one line of harmless text of at most `limit` characters."""
+    # A bounded look first: a name of 500 MB costs no more than one of 500 characters.
+    text = str(value)[: 8 * limit + 256]
+    text = _HIDDEN.sub("", _SPACE.sub(" ", _ANSI.sub("", text))).strip()
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
