@@ -13,14 +13,16 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ftadvise.fit import Fit, fit
 from ftadvise.forecasting import forecast_from
-from ftadvise.readers.trainer_state import run_of_state
+from ftadvise.readers import read
 from ftadvise.run import Run
 from ftadvise.thinning import observed_points
 from ftadvise.trend import recent_trend
@@ -39,7 +41,11 @@ def curves(path: str) -> Iterator[tuple[dict[str, Any], list[int]]]:
 
 def prefix(state: dict[str, Any], rows: list[int], count: int) -> Run:
     """Return the run as its log stood after `count` evaluations."""
-    return run_of_state({**state, "log_history": state["log_history"][: rows[count - 1] + 1]})
+    seen = state["log_history"][: rows[count - 1] + 1]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trainer_state.json"
+        path.write_text(json.dumps({**state, "log_history": seen}), encoding="utf-8")
+        return read(path)
 
 
 def by_law(fitted: Fit, at: float) -> float:

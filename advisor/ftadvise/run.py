@@ -135,7 +135,8 @@ class Run:
         settings: What else the log tells about how the run was set up.
         source: Where it came from.
         nonfinite: How many NaN or infinite values the log has, by key (gradient norms included).
-        restarts: How often the step went back; only the part after the last restart is kept.
+        restarts: How often the step went back. A resumed run is joined, its rows in place of those
+            they repeat; a fresh start is a run of its own.
         notes: What the reader had to assume, one sentence each, for a person to check.
     """
 

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import functools
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftadvise.errors import LogError
-from ftadvise.run import Run
+from ftadvise.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ftadvise.run import Run
+
+T = TypeVar("T")
 
 MAX_BYTES = 512 * 1024 * 1024
 HEAD_BYTES = 64 * 1024
@@ -34,7 +41,8 @@ class Source:
                 or FT408 (not a regular file).
         """
         self.path = path
-        self.label = label if label is not None else str(path)
+        self.label = clean(label if label is not None else path, 1000)
+        self._known: dict[str, Any] = {}
         try:
             status = path.stat()
         except (OSError, ValueError) as error:
@@ -76,10 +84,28 @@ class Source:
     @functools.cached_property
     def text(self) -> str:
         """The whole file as text: UTF-8 (or UTF-16 with a mark), bad bytes replaced."""
-        raw = self.path.read_bytes()
+        try:
+            raw = self.path.read_bytes()
+        except OSError as error:
+            raise LogError(f"{self.label}: {error.strerror}", code="FT401") from None
         if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
             return raw.decode("utf-16", errors="replace")
         return raw.decode("utf-8-sig", errors="replace")
+
+    def remember(self, key: str, make: Callable[[], T]) -> T:
+        """Return what `make` gives, or raise what it raises, and call it once per `key`.
+
+        Readers of one file share their parse this way.
+        """
+        if key not in self._known:
+            try:
+                self._known[key] = make()
+            except LogError as error:
+                self._known[key] = error
+        value: T | LogError = self._known[key]
+        if isinstance(value, LogError):
+            raise value
+        return value
 
 
 @dataclass(frozen=True)
