@@ -24,7 +24,7 @@ from scipy.optimize import nnls
 from ftadvise.run import FloatArray
 from ftadvise.schedules import Schedule
 
-MEMORIES = ("none", "rate now", 0.1, 0.3, 1.0, 3.0)
+MEMORIES: tuple[float | str, ...] = ("none", "rate now", 0.1, 0.3, 1.0, 3.0)
 GROWTH = {"none": 0.0, "log": 0.0, "linear": 1.0, "power 1.5": 1.5, "square": 2.0}
 EXPONENTS, OFFSETS, WARMUP = (0.2, 0.4, 0.7, 1.0, 1.5), (0.03, 0.1, 0.3, 1.0), 0.05
 
@@ -46,19 +46,22 @@ def families(path: str) -> dict[str, Points]:
     return found
 
 
-def annealing(schedule: Schedule, epoch: FloatArray, horizon: float, memory: float | str) -> FloatArray:
+def annealing(
+    schedule: Schedule, epoch: FloatArray, horizon: float, memory: float | str
+) -> FloatArray:
     """Return S2 at `epoch`: the fall of the rate, remembered for `memory` epochs."""
     if memory == "none":
         return np.zeros_like(epoch)
     if isinstance(memory, str):
         return schedule.annealing(epoch, horizon)
     grid = np.linspace(0.0, horizon, 2001)
+    width = float(grid[1])
     fall = np.maximum(-np.diff(schedule.rate(grid / horizon)), 0.0)
-    kept = np.exp(-(grid[1] - grid[0]) / memory)
+    kept = np.exp(-width / memory)
     momentum = np.zeros_like(grid)
     for i, step in enumerate(fall):
         momentum[i + 1] = kept * momentum[i] + step
-    return np.interp(epoch, grid, np.cumsum(momentum) * (grid[1] - grid[0]))
+    return np.interp(epoch, grid, np.cumsum(momentum) * width)
 
 
 def misfit(runs: Points, memory: float | str, growth: str) -> tuple[float, FloatArray]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ftadvise.fit import Fit, fit
+from ftadvise.fitting import Fit, fit
 from ftadvise.forecasting import forecast_from
 from ftadvise.readers import read
 from ftadvise.run import Run

@@ -14,15 +14,17 @@ ADVISOR = ROOT / "advisor" / "ftadvise"
 # From the ground up: a room imports only from rooms in lines above its own, or beside it in its
 # own folder.
 FLOORS = (
-    ("errors", "text", "numbers"),
+    ("errors", "text", "numbers", "entrypoints"),
     ("run",),
-    ("families",),
+    ("families", "templates"),
     ("hookspecs",),
     ("plugins",),
     ("readers", "schedules", "noise", "thinning"),
     ("laws", "trend"),
+    ("posterior",),
     ("fitting",),
-    ("stopping", "policies", "onset", "forecasting", "live"),
+    ("stopping", "onset", "forecasting", "live"),
+    ("policies",),
     ("rules",),
     ("horizon", "patience"),
     ("advice",),
@@ -96,7 +98,9 @@ def test_a_root_holds_one_package_with_a_name_of_its_own(root: str) -> None:
     folder = ROOT / root
     if not folder.is_dir():
         return
-    packages = [p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))]
+    packages = [
+        p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))
+    ]
     assert all(name.startswith("ftadvise") for name in packages)
     assert not list(folder.glob("*.py"))
 

@@ -10,20 +10,18 @@ Names are loaded when they are first used, so that `import ftadvise` costs nothi
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftadvise.advice import Advice
     from ftadvise.advising import advise
     from ftadvise.errors import FtadviseError, LogError
-    from ftadvise.fit import Fit, fit
+    from ftadvise.fitting import Fit, fit
     from ftadvise.forecasting import Forecast, forecast
     from ftadvise.hookspecs import hookimpl
     from ftadvise.live import Decision, should_stop
+    from ftadvise.policies import Replay, replay
     from ftadvise.readers import read
-    from ftadvise.replay import Replay, replay
     from ftadvise.run import Run, Series
 
 __version__ = "0.1.0"
@@ -51,19 +49,19 @@ __all__ = [
 _HOME = {
     "Advice": "advice",
     "Decision": "live",
-    "Fit": "fit",
+    "Fit": "fitting",
     "Forecast": "forecasting",
     "FtadviseError": "errors",
     "LogError": "errors",
-    "Replay": "replay",
+    "Replay": "policies",
     "Run": "run",
     "Series": "run",
     "advise": "advising",
-    "fit": "fit",
+    "fit": "fitting",
     "forecast": "forecasting",
     "hookimpl": "hookspecs",
     "read": "readers",
-    "replay": "replay",
+    "replay": "policies",
     "should_stop": "live",
 }
 
@@ -80,14 +78,3 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """List the public names, loaded or not."""
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """Keeps `ftadvise.fit` and `ftadvise.replay` functions when the modules are imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

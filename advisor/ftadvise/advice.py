@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ftadvise.fit import Fit
+from ftadvise.fitting import Fit
 from ftadvise.forecasting import Forecast
 from ftadvise.rules.case import Finding
 from ftadvise.run import Run

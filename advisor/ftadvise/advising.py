@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ftadvise import plugins
 from ftadvise.advice import Advice, EpochForecast, Observed, Overfitting, Recommendation
-from ftadvise.fit import Fit, fit
+from ftadvise.fitting import Fit, fit
 from ftadvise.forecasting import Forecast, forecast_from
 from ftadvise.horizon import Horizons, choose_epochs
 from ftadvise.onset import onset
@@ -21,7 +20,8 @@ from ftadvise.patience import (
     rehearse,
 )
 from ftadvise.reasons import reasons
-from ftadvise.rules.case import LEVELS, Case, Finding, Rule
+from ftadvise.rules import all_rules
+from ftadvise.rules.case import LEVELS, Case, Finding
 from ftadvise.run import Run, Settings
 from ftadvise.scenarios import scenarios
 from ftadvise.thinning import epochs_of
@@ -158,11 +158,10 @@ def _forecasts(horizons: Horizons) -> tuple[EpochForecast, ...]:
 def _findings(case: Case) -> tuple[Finding, ...]:
     """Ask every rule; one that fails becomes a finding about itself."""
     found: list[Finding] = []
-    rules: list[Rule] = plugins.collect("register_rules")
-    for rule in rules:
+    for rule in all_rules():
         try:
             found.extend(rule.check(case))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a rule raises
             message = f"rule {rule.code} failed: {type(error).__name__}: {error}"
             found.append(Finding("FT902", "info", message, {}, "Report this to its author."))
     return tuple(sorted(found, key=lambda f: (LEVELS.index(f.level), f.code)))
@@ -174,5 +173,3 @@ def _ahead(fitted: Fit) -> tuple[Forecast, ...]:
     planned = fitted.run.planned_epochs or 0.0
     end = planned if planned > 1.02 * last else 1.25 * last
     return tuple(forecast_from(fitted, at) for at in np.linspace(last, end, AHEAD_POINTS)[1:])
-
-

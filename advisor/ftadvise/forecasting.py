@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from ftadvise.fit import DISCREPANCY, Fit, fit
+from ftadvise.fitting import CORRELATION, DISCREPANCY, Fit, fit
 from ftadvise.run import FloatArray, Run
 from ftadvise.thinning import Points
 from ftadvise.trend import recent_trend
@@ -71,8 +72,8 @@ def another_run(fitted: Fit, epochs: FloatArray, horizon: float) -> FloatArray:
         One curve a row, noise-free, shape (draws, n).
     """
     curves = fitted.curves(epochs, horizon)
-    stretch = abs(np.log(horizon / fitted.points.epoch[-1]))
-    doubt = DISCREPANCY[fitted.target] * np.sqrt(1.0 + stretch / 0.7)
+    stretch = abs(math.log(horizon / float(fitted.points.epoch[-1])))
+    doubt = DISCREPANCY[fitted.target] * math.sqrt(1.0 + stretch / CORRELATION)
     normal = np.random.default_rng(2).standard_normal((curves.shape[0], 1))
     return curves * (1.0 + doubt * normal)
 
@@ -88,7 +89,10 @@ def continuation(fitted: Fit, epochs: FloatArray) -> FloatArray:
     """
     seen = fitted.points.epoch
     now = fitted.smoothed()
-    past = np.array([np.interp(np.minimum(epochs, seen[-1]), seen, row) for row in now])
+    within = np.minimum(epochs, seen[-1])
+    past = np.empty((now.shape[0], epochs.size))
+    for row, curve in zip(past, now, strict=True):
+        row[:] = np.interp(within, seen, curve)
     ahead = epochs > seen[-1]
     if not ahead.any():
         return past
@@ -98,8 +102,9 @@ def continuation(fitted: Fit, epochs: FloatArray) -> FloatArray:
     paths = np.exp(np.clip(trend.paths(epochs[ahead], size), -50.0, 50.0)) + shift
     law = fitted.curves(np.concatenate([seen[-1:], epochs[ahead]])) - shift
     carried = law[:, 1:] / law[:, :1] * (now[:, -1:] - shift) + shift
-    by_law = (np.arange(size) % round(1.0 / LAW_SHARE)) == 0
-    past[:, ahead] = np.where(by_law[:, None], carried, paths)
+    past[:, ahead] = paths
+    every = round(1.0 / LAW_SHARE)
+    past[::every, ahead] = carried[::every]
     return past
 
 

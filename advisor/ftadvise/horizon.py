@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftadvise.fit import Fit
+from ftadvise.fitting import Fit
 from ftadvise.forecasting import another_run
 from ftadvise.run import FloatArray
 
@@ -80,4 +80,5 @@ def _candidates(fitted: Fit, habit: int) -> FloatArray:
 def _best_loss(fitted: Fit, epochs: float) -> FloatArray:
     """Draw the lowest loss of a run of `epochs` epochs, shape (draws,)."""
     times = epochs * np.linspace(0.0, 1.0, FINENESS + 1)[1:]
-    return another_run(fitted, times, epochs).min(axis=1)
+    lowest: FloatArray = another_run(fitted, times, epochs).min(axis=1)
+    return lowest

@@ -57,7 +57,9 @@ def should_stop(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Decision:
     ]
     chance = chances[0]
     if len(chances) == IN_A_ROW and max(chances) < DOUBT:
-        return Decision(True, f"a gain of 1 % has a chance of {chance:.0%}, twice in a row", chance)
+        return Decision(
+            True, f"a gain of 1 % has a chance of {chance:.0%}, twice in a row", chance
+        )
     return Decision(False, f"a gain of 1 % still has a chance of {chance:.0%}", chance)
 
 

@@ -21,11 +21,12 @@ def percent(x: float) -> str:
     if not math.isfinite(x):
         return f"{float(x)} %"
     value = 100.0 * x
-    size = abs(value)
-    if 99.95 <= size < 1e15:
+    if 99.95 <= abs(value) < 1e15:
         text = f"{value:.0f}"
+    elif 9.95 <= abs(value) < 99.95:
+        text = f"{value:.1f}".removesuffix(".0")
     else:
-        text = f"{value:.3g}" if size >= 9.95 else f"{value:.2g}"
+        text = f"{value:.2g}"
     return f"{'0' if text == '-0' else text} %"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftadvise.fit import Fit
+from ftadvise.fitting import Fit
 
 RISE = 0.002  # of the loss: a smaller rise than this is no overfitting
 SURE, LIKELY = 0.9, 0.5
@@ -20,10 +20,10 @@ class Onset:
     Attributes:
         status: `"detected"`, `"suspected"`, `"none"`, or `"not identified"` when the log cannot
             tell.
-        onset_epoch: The first logged point past the turning point; None unless detected or
-            suspected.
-        interval: From the lowest point of the 5 % earliest draws to the point after the lowest
-            of the 5 % latest, in epochs: where the turn lies with 90 %; None as above.
+        onset_epoch: The first logged point from which the curve stays above its lowest point by
+            more than 0.2 %; None unless detected or suspected.
+        interval: Where the curve leaves its valley, in epochs, with 90 %: from the last point in
+            it to the first past it; None as above.
         probability: That the curve behind the points ends above its lowest point.
         best_epoch: Median of the turning point, whatever the status.
     """
@@ -40,7 +40,8 @@ def onset(fitted: Fit) -> Onset:
 
     Every draw of the curve behind the points (law and wander, without noise) has its lowest
     point; overfitting is a rise after it of more than 0.2 % of the loss. A train loss can only
-    make one suspect it: it is measured on the data that are being memorised.
+    make one suspect it, and only once examples have come round again: it is measured on the data
+    that are being memorised.
     """
     curves, epochs = fitted.smoothed() - fitted.shift, fitted.points.epoch
     turning = curves.argmin(axis=1)
@@ -51,8 +52,9 @@ def onset(fitted: Fit) -> Onset:
     status = _status(fitted, probability)
     if status in ("none", "not identified"):
         return Onset(status, None, None, probability, best_epoch)
-    turned = turning[rises]
-    low, middle, high = np.quantile(turned, [0.05, 0.5, 0.95], method="nearest")
+    in_valley = curves[rises] <= (1.0 + RISE) * lowest[rises, None]
+    last_in = epochs.size - 1 - in_valley[:, ::-1].argmax(axis=1)
+    low, middle, high = np.quantile(last_in, [0.05, 0.5, 0.95], method="nearest")
     past = np.minimum(np.array([low, middle, high], dtype=np.int64) + 1, epochs.size - 1)
     interval = (float(epochs[int(low)]), float(epochs[past[2]]))
     return Onset(status, float(epochs[past[1]]), interval, probability, best_epoch)
@@ -61,7 +63,8 @@ def onset(fitted: Fit) -> Onset:
 def _status(fitted: Fit, probability: float) -> str:
     few = fitted.points.loss.size < LEAST_EVALS
     if fitted.target == "train":
-        return "suspected" if probability >= LIKELY else "not identified"
+        seen_twice = float(fitted.points.epoch[-1]) > 1.0
+        return "suspected" if seen_twice and probability >= LIKELY else "not identified"
     if probability >= SURE and not few:
         return "detected"
     if probability >= LIKELY:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftadvise.fit import Fit
+from ftadvise.fitting import Fit
 from ftadvise.forecasting import another_run
 from ftadvise.run import FloatArray
-from ftadvise.stopping import transformers_stop
+from ftadvise.stopping import IntArray, transformers_stop
 
 EVALS_PER_RUN = 6  # fewer show no trend
-MOST_PATIENCE = 10
+PATIENCES = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)  # one bad evaluation alone says nothing
 FALSE_STOPS = 0.05  # accepted probability
 SMALL_LOSS = 0.005  # a stop that loses less than this share of the loss is no false stop
 MOST_CHECKPOINTS = 5
@@ -76,11 +76,12 @@ def choose_rule(fitted: Fit, rehearsal: Rehearsal, longer: Rehearsal) -> StopRul
     """
     gain = _late_gain(rehearsal)
     threshold = _threshold(fitted, rehearsal, gain)
-    for patience in range(1, MOST_PATIENCE + 1):
-        chances = [false_stops(r, patience, threshold) for r in (rehearsal, longer)]
-        if max(chances) <= FALSE_STOPS or patience == MOST_PATIENCE:
+    patience, chance = PATIENCES[0], 1.0
+    for patience in PATIENCES:
+        chance = false_stops(rehearsal, patience, threshold)
+        if max(chance, false_stops(longer, patience, threshold)) <= FALSE_STOPS:
             break
-    return StopRule(patience, threshold, chances[0], gain)
+    return StopRule(patience, threshold, chance, gain)
 
 
 def false_stops(rehearsal: Rehearsal, patience: int, threshold: float) -> float:
@@ -88,7 +89,8 @@ def false_stops(rehearsal: Rehearsal, patience: int, threshold: float) -> float:
     stops = transformers_stop(rehearsal.logged, patience, threshold)
     curves = rehearsal.curves - rehearsal.shift
     size = curves.shape[1]
-    before = np.arange(size)[None] < stops[:, None]
+    places: IntArray = np.arange(size, dtype=np.int64)
+    before = places[None] < stops[:, None]
     kept = np.where(before, rehearsal.logged, np.inf).argmin(axis=1)
     kept_loss = curves[np.arange(curves.shape[0]), kept]
     missed = np.where(before, np.inf, curves).min(axis=1)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pluggy
 
-from ftadvise import hookspecs
+from ftadvise import entrypoints, hookspecs
 from ftadvise.errors import PluginError
 
 GROUP = "ftadvise"
@@ -51,7 +51,7 @@ class Registry:
     """The plugin manager together with what is known of each plugin."""
 
     manager: pluggy.PluginManager
-    plugins: dict[str, Plugin] = field(default_factory=lambda: {})
+    plugins: dict[str, Plugin] = field(default_factory=dict[str, Plugin])
 
     def collect(self, hook: str) -> list[Any]:
         """Return what all plugins give for `hook`, in the order in which they were loaded.
@@ -66,7 +66,7 @@ class Registry:
                 if not isinstance(result, list | tuple):
                     raise TypeError(f"{hook} returned {type(result).__name__}, not a list")
                 found.extend(result)  # pyright: ignore[reportUnknownArgumentType]
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises
                 entry.error = f"{hook}: {type(error).__name__}: {error}"
         return found
 
@@ -75,7 +75,7 @@ class Registry:
         for implementation in self.manager.hook.register_commands.get_hookimpls():
             try:
                 implementation.function(cli)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises
                 entry = self.plugins[implementation.plugin_name]
                 entry.error = f"register_commands: {type(error).__name__}: {error}"
 
@@ -85,8 +85,12 @@ def registry() -> Registry:
     """Return the plugins that are installed, our own first."""
     made = third_party()
     for module in BUILT_IN:
-        _register(made, Plugin(module, third_party=False), lambda m=module: importlib.import_module(m))
-    return Registry(made.manager, dict(sorted(made.plugins.items(), key=lambda p: p[1].third_party)))
+        _register(
+            made, Plugin(module, third_party=False), lambda m=module: importlib.import_module(m)
+        )
+    return Registry(
+        made.manager, dict(sorted(made.plugins.items(), key=lambda p: p[1].third_party))
+    )
 
 
 def third_party() -> Registry:
@@ -96,11 +100,9 @@ def third_party() -> Registry:
     made = Registry(manager)
     if os.environ.get("FTADVISE_NO_PLUGINS", "") not in ("", "0"):
         return made
-    from importlib.metadata import entry_points
-
     blocked = {name.strip() for name in os.environ.get("FTADVISE_BLOCK_PLUGINS", "").split(",")}
-    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-        plugin = Plugin(entry.name, version=entry.dist.version if entry.dist else "")
+    for entry in entrypoints.entry_points(GROUP):
+        plugin = Plugin(entry.name, version=entry.version)
         if entry.name in blocked:
             plugin.error = "blocked by FTADVISE_BLOCK_PLUGINS"
             made.plugins[entry.name] = plugin
@@ -114,7 +116,7 @@ def _register(made: Registry, plugin: Plugin, load: Any) -> None:
     try:
         module = load()
         made.manager.register(module, plugin.name)
-    except Exception as error:  # a broken plugin must not break the others
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises
         plugin.error = f"{type(error).__name__}: {error}"
         return
     callers = made.manager.get_hookcallers(module) or []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ftadvise.advice import Observed, Recommendation
-from ftadvise.fit import Fit
+from ftadvise.fitting import Fit
 from ftadvise.horizon import Horizons
 from ftadvise.numbers import percent, short
 from ftadvise.onset import Onset
+from ftadvise.patience import FALSE_STOPS
 
 
 def reasons(
@@ -41,11 +42,15 @@ def _overfitting(fitted: Fit, turning: Onset) -> str:
         known = "No sign of overfitting" if turning.status == "none" else "The log cannot tell"
         return f"{known}: the chance that the curve had turned up by its end is {chance}."
     low, high = turning.interval
-    where = f"between epochs {short(low)} and {short(high)}" if high > low else f"after epoch {short(low)}"
+    where = (
+        f"between epochs {short(low)} and {short(high)}"
+        if high > low
+        else f"after epoch {short(low)}"
+    )
     kind = "" if fitted.target == "eval" else " (of the train loss, which is weak evidence)"
     return (
-        f"The curve turned up{kind} {where}, with a chance of {chance}; the first point past the "
-        f"turn is epoch {short(turning.onset_epoch)}."
+        f"The curve turned up{kind} {where}, with a chance of {chance}; the first point past its "
+        f"valley is epoch {short(turning.onset_epoch)}."
     )
 
 
@@ -70,10 +75,17 @@ def _epochs(horizons: Horizons, recommended: Recommendation) -> str:
 
 
 def _patience(fitted: Fit, recommended: Recommendation) -> str:
+    patience = recommended.early_stopping_patience
+    scatter = f"one evaluation scatters by {percent(fitted.noise)}"
+    if recommended.probability_of_false_stop > FALSE_STOPS:
+        return (
+            f"Even patience {patience} stops {percent(recommended.probability_of_false_stop)} of "
+            f"the simulated runs before a clearly better evaluation, since {scatter}: evaluate on "
+            "more data, or do not stop early."
+        )
     return (
-        f"Patience {recommended.early_stopping_patience} is the smallest that stops fewer than 1 in "
-        "20 simulated runs before a clearly better evaluation, in a run of this length and in one "
-        f"twice as long; one evaluation scatters by {percent(fitted.noise)}."
+        f"Patience {patience} is the smallest that stops fewer than 1 in 20 simulated runs before "
+        f"a clearly better evaluation, in a run of this length and in one twice as long; {scatter}."
     )
 
 

@@ -147,7 +147,7 @@ class Run:
     planned_steps: float | None = None
     settings: Settings = field(default_factory=Settings)
     source: Source = field(default_factory=Source)
-    nonfinite: dict[str, int] = field(default_factory=lambda: {})
+    nonfinite: dict[str, int] = field(default_factory=dict[str, int])
     restarts: int = 0
     notes: tuple[str, ...] = ()
 

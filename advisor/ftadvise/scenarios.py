@@ -36,7 +36,10 @@ def scenarios(rehearsal: Rehearsal, rule: StopRule) -> tuple[Scenario, ...]:
 
 
 def _scenario(
-    name: str, among: np.ndarray[tuple[int], np.dtype[np.bool_]], best: FloatArray, ends: FloatArray
+    name: str,
+    among: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    best: FloatArray,
+    ends: FloatArray,
 ) -> Scenario:
     if not among.any():
         return Scenario(name, 0.0, None, None)

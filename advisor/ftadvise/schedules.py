@@ -70,8 +70,9 @@ class Schedule:
         grid, rate = self._sampled()
         steps = (rate[1:] + rate[:-1]) / 2.0 / _FINENESS
         integral = np.concatenate([[0.0], np.cumsum(steps)])
-        inside = horizon * np.interp(epochs / horizon, grid, integral)
-        return inside + rate[-1] * np.maximum(epochs - horizon, 0.0)
+        inside: FloatArray = horizon * np.interp(epochs / horizon, grid, integral)
+        beyond: FloatArray = np.maximum(epochs - horizon, 0.0)
+        return inside + float(rate[-1]) * beyond
 
     def annealing(self, epochs: FloatArray, horizon: float) -> FloatArray:
         """Return how far the rate has come down, from 0 (peak) to 1 (zero), shape (n,)."""
@@ -121,7 +122,9 @@ def _fractions(rates: LearningRates, run: Run, horizon: float) -> FloatArray:
 
 
 def _candidates() -> list[Schedule]:
-    plain = [Schedule(k, w, known=True) for k in ("constant", "linear", "cosine") for w in WARMUP_GRID]
+    plain = [
+        Schedule(k, w, known=True) for k in ("constant", "linear", "cosine") for w in WARMUP_GRID
+    ]
     return plain + [Schedule("wsd", w, d, known=True) for w in WARMUP_GRID[:5] for d in DECAY_GRID]
 
 

@@ -1,9 +1,12 @@
 """Conformance checks for plugin authors.
 
-    from ftadvise.testing import check_reader
+    from ftadvise.testing import check_family, check_reader
 
     def test_my_reader_keeps_the_contract():
         check_reader(my_reader, good_paths=["examples/log.tsv"])
+
+    def test_my_family_keeps_the_contract():
+        check_family(my_family, AutoTokenizer.from_pretrained("my/model"))
 
 Each check raises `AssertionError` with a message that says which promise is broken and where.
 """
@@ -21,9 +24,12 @@ import numpy as np
 from ftadvise.errors import LogError
 from ftadvise.readers.source import Reader, Source
 from ftadvise.run import LearningRates, Run, Series
+from ftadvise.templates import answers, with_visible_marks, without_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from ftadvise.families import ModelFamily
 
 _StrPath = str | os.PathLike[str]
 
@@ -160,6 +166,112 @@ def _check_arrays(arrays: dict[str, Any], where: str) -> None:
 def _check_key(series: Series | LearningRates, where: str) -> None:
     if len(series):
         _require(isinstance(series.key, str) and bool(series.key), f"{where}.key is not its name")
+
+
+def check_family(family: ModelFamily, tokenizer: Any = None) -> None:
+    """Check that `family` keeps the promises that a fine-tune relies on.
+
+    Its template must render conversations with and without a system message, mark every answer
+    together with its end of turn and nothing else, and ask for an answer exactly as it later
+    writes one. Padding must end nothing, and every default must say where it comes from.
+
+    Args:
+        family: The family to check.
+        tokenizer: A tokenizer of such a model; the template is then checked in its tokens too.
+
+    Raises:
+        AssertionError: The family breaks a promise.
+    """
+    what = family.name or "the family"
+    _require(bool(family.name) and family.name == family.name.lower(), "the name is lower case")
+    _require(bool(family.model_types), f"{what}: no model_types, so that it would match nothing")
+    _require(all(h == h.lower() for h in family.name_hints), f"{what}: name_hints are lower case")
+    unsaid = family.defaults.keys() ^ family.default_sources.keys()
+    _require(not unsaid, f"{what}: no source, or no default, for {', '.join(sorted(unsaid))}")
+    _require(family.end_of_turn not in family.pad_tokens, f"{what}: pads with its end of turn")
+    if family.chat_template is not None:
+        end = family.end_of_turn or "</s>"
+        for turns in _CONVERSATIONS:
+            _check_template(family.chat_template, end, turns, what)
+    if tokenizer is not None:
+        _check_tokens(family, tokenizer, what)
+
+
+def _conversation(*turns: str) -> list[dict[str, str]]:
+    words = {"system": "be brief", "user": "question {}", "assistant": "answer {}"}
+    return [{"role": r, "content": words[r].format(n)} for n, r in enumerate(turns)]
+
+
+_CONVERSATIONS = (
+    _conversation("user", "assistant"),
+    _conversation("system", "user", "assistant", "user", "assistant"),
+)
+
+
+def _renderer(end: str) -> Callable[..., str]:
+    """Return what renders a template the way transformers does."""
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    jinja = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    tokens = {"bos_token": "<s>", "eos_token": end, "unk_token": "<unk>", "pad_token": "<pad>"}
+
+    def render(template: str, turns: list[dict[str, str]], *, prompt: bool = False) -> str:
+        made = jinja.from_string(template)
+        return made.render(messages=turns, add_generation_prompt=prompt, **tokens)
+
+    return render
+
+
+def _check_template(template: str, end: str, turns: list[dict[str, str]], what: str) -> None:
+    render = _renderer(end)
+    try:
+        text, spans = answers(render(with_visible_marks(template), turns))
+        plain = render(without_marks(template), turns)
+        prompts = [
+            render(without_marks(template), turns[:number], prompt=True)
+            for number, turn in enumerate(turns)
+            if turn["role"] == "assistant"
+        ]
+    except Exception as error:
+        raise AssertionError(f"{what}: the template fails: {error}") from error
+    _require(text == plain, f"{what}: the template renders otherwise without its marks")
+    for turn in turns:
+        _require(turn["content"] in text, f"{what}: the template leaves out {turn['content']!r}")
+    _check_parts([text[start:stop] for start, stop in spans], turns, end, what)
+    for (start, _), prompt in zip(spans, prompts, strict=True):
+        _require(
+            text[:start] == prompt,
+            f"{what}: asks with {prompt[-40:]!r}, writes {text[max(0, start - 40) : start]!r}",
+        )
+
+
+def _check_parts(parts: list[str], turns: list[dict[str, str]], end: str, what: str) -> None:
+    wanted = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    _require(
+        [part.split() for part in parts]
+        in ([[*(w + e).split()] for w in wanted] for e in (end, f" {end}")),
+        f"{what}: marks {parts}, not each of {wanted} with its end of turn {end}",
+    )
+
+
+def _check_tokens(family: ModelFamily, tokenizer: Any, what: str) -> None:
+    end = family.end_of_turn or tokenizer.eos_token
+    _require(end in tokenizer.get_vocab(), f"{what}: the vocabulary has no {end}")
+    _require(len(tokenizer(end, add_special_tokens=False).input_ids) == 1, f"{what}: {end} splits")
+    for turns in _CONVERSATIONS:
+        encoded = tokenizer.apply_chat_template(
+            turns,
+            chat_template=family.chat_template,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        ids, trained = encoded["input_ids"], encoded["assistant_masks"]
+        twice = [tokenizer.bos_token_id] * 2
+        _require(ids[:2] != twice, f"{what}: two beginnings of sequence")
+        runs = "".join("x" if mark else " " for mark in trained).split()
+        kept = iter([token for token, mark in zip(ids, trained, strict=True) if mark])
+        parts = [tokenizer.decode([next(kept) for _ in run]) for run in runs]
+        _check_parts(parts, turns, end, what)
 
 
 def _require(holds: bool, message: str) -> None:

@@ -48,7 +48,9 @@ class Trend:
     noise: float
     log_best: float
 
-    def paths(self, epochs: FloatArray, draws: int, drought_share: float = DROUGHT_SHARE) -> FloatArray:
+    def paths(
+        self, epochs: FloatArray, draws: int, drought_share: float = DROUGHT_SHARE
+    ) -> FloatArray:
         """Draw the log loss at later epochs, without measurement noise.
 
         Args:
@@ -66,7 +68,8 @@ class Trend:
         drifts = drift + doubt * rng.standard_t(DRIFT_FREEDOM, (draws, 1))
         spread = np.sqrt(2.0) * self.noise * np.sqrt(np.diff(ahead, prepend=0.0))
         wander = np.cumsum(rng.standard_normal((draws, epochs.size)) * spread, axis=1)
-        return self.log_level + drifts * ahead + wander
+        paths: FloatArray = self.log_level + drifts * ahead + wander
+        return paths
 
 
 def recent_trend(points: Points, target: str) -> Trend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from made_runs import five_numbers, make_run, series, true_loss
 from scipy.optimize import least_squares
 
 from ftadvise.errors import LogError
-from ftadvise.fit import fit
+from ftadvise.fitting import fit
 from ftadvise.noise import relative_noise
-from ftadvise.run import Run, Series, as_floats
+from ftadvise.run import FloatArray, Run, Series, as_floats
 from ftadvise.schedules import Schedule
 from ftadvise.thinning import MOST_POINTS, observed_points
 
@@ -24,8 +25,10 @@ def test_the_fit_finds_the_same_curve_as_least_squares_on_the_law_that_made_it()
     points = observed_points(run, "eval")
     progress = Schedule("linear").progress(points.epoch, 5.0)
 
-    def residual(p: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        return (p[0] + p[1] * (progress + abs(p[2])) ** -abs(p[3]) + p[4] * progress) / points.loss - 1
+    def residual(p: FloatArray) -> Any:
+        return (
+            p[0] + p[1] * (progress + abs(p[2])) ** -abs(p[3]) + p[4] * progress
+        ) / points.loss - 1
 
     oracle = points.loss * (1 + least_squares(residual, [1.0, 0.5, 0.3, 1.0, 0.0]).fun)
     ours = np.median(fit(run).smoothed(), axis=0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import five_numbers, make_run, series, true_loss
 
-from ftadvise.fit import fit
+from ftadvise.fitting import fit
 from ftadvise.forecasting import forecast
 from ftadvise.live import should_stop
 from ftadvise.onset import onset

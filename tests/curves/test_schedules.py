@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -30,7 +32,7 @@ def rates_of_transformers(name: str, warmup: int, **specific: object) -> list[fl
     """Return the learning rates that the real scheduler gives, step by step."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-4)
     total = STEPS_PER_EPOCH * EPOCHS
-    scheduler = get_scheduler(name, optimizer, warmup, total, specific or None)
+    scheduler: Any = get_scheduler(name, optimizer, warmup, total, specific or None)
     rates: list[float] = []
     for _ in range(total):
         optimizer.step()
@@ -84,7 +86,10 @@ def test_progress_is_the_integral_of_the_rate(
     kind: str, warmup: float, horizon: float, share: float
 ) -> None:
     schedule = Schedule(kind, warmup)
-    rate = lambda u: float(schedule.rate(np.array([u / horizon]))[0])  # noqa: E731
+
+    def rate(at: float) -> float:
+        return float(schedule.rate(np.array([at / horizon]))[0])
+
     breaks = [b * horizon for b in (warmup, 1.0 - schedule.decay) if b < share]
     expected, _ = quad(rate, 0.0, share * horizon, points=breaks or None, limit=200)
     got = float(schedule.progress(np.array([share * horizon]), horizon)[0])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+import itertools
 from dataclasses import dataclass, field
-from types import ModuleType
+from typing import TYPE_CHECKING
 
-from ftadvise.fit import Fit
-from ftadvise.onset import Onset
-from ftadvise.run import Run, Settings
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+    from ftadvise.fitting import Fit
+    from ftadvise.onset import Onset
+    from ftadvise.run import Run, Settings
 
 LEVELS = ("error", "warning", "info")
 
@@ -28,7 +33,7 @@ class Finding:
     code: str
     level: str
     message: str
-    evidence: dict[str, float | str | None] = field(default_factory=lambda: {})
+    evidence: dict[str, float | str | None] = field(default_factory=dict[str, float | str | None])
     fix: str = ""
 
 
@@ -63,8 +68,9 @@ class Rule:
     Attributes:
         code: Stable code, such as `"FT201"`.
         name: Short name with hyphens, such as `"overfitting"`.
-        doc: Documentation with the sections "What it means", "Why it matters", "Example" and
-            "What to do", as `ftadvise rule CODE` prints it.
+        doc: One line that sums it up, then the sections "What it means", "Why it matters",
+            "Example" and "What to do", each heading underlined with dashes (see `sections`), as
+            `ftadvise rule CODE` prints it.
         check: Yields the findings for a case, usually none or one.
     """
 
@@ -72,6 +78,32 @@ class Rule:
     name: str
     doc: str
     check: Callable[[Case], Iterator[Finding]]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the documentation."""
+        return self.doc.strip().partition("\n")[0].strip()
+
+
+def sections(doc: str) -> dict[str, str]:
+    """Return the sections of a rule's documentation by heading, in order.
+
+    A heading is a line of its own with a line of dashes below it.
+    """
+    lines = [line.rstrip() for line in inspect.cleandoc(doc).splitlines()] + [""]
+    found: dict[str, list[str]] = {}
+    heading = ""
+    for line, below in itertools.pairwise(lines):
+        if line and _underlines(below):
+            heading = line.strip()
+            found[heading] = []
+        elif heading and not (_underlines(line) and not found[heading]):
+            found[heading].append(line)
+    return {name: "\n".join(body).strip() for name, body in found.items()}
+
+
+def _underlines(line: str) -> bool:
+    return len(line) >= 3 and set(line) == {"-"}
 
 
 def rule_of(module: ModuleType) -> Rule:

@@ -21,26 +21,15 @@ from ftadvise import plugins
 from ftadvise.errors import LogError
 from ftadvise.laws import Axes, Law
 from ftadvise.noise import relative_noise
+from ftadvise.posterior import SCALE_POINTS, LawDraws, LawShare, draw, solve
 from ftadvise.run import FloatArray, Run, Series
 from ftadvise.schedules import Schedule, identify
 from ftadvise.thinning import Points, observed_points
 
-DRAWS = 400
 # Relative size of the wander around the law. A train loss wanders more: it follows no law of
 # progress where the examples come round again.
 DISCREPANCY = {"eval": 0.012, "train": 0.1}
-LEAST_LOSS = 0.05  # of the lowest loss seen: no draw goes below
 CORRELATION = 0.7  # of the wander, in units of log(epoch)
-SCALE_POINTS = 6.0  # what the assumed sizes of noise and wander are worth, in points
-OFFSET_MEAN, OFFSET_SPREAD = 0.6, 0.3  # of L0 over the lowest loss
-
-
-@dataclass(frozen=True)
-class LawShare:
-    """A law's share of the posterior, between 0 and 1."""
-
-    name: str
-    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +54,7 @@ class Fit:
     schedule: Schedule
     horizon: float
     laws: tuple[LawShare, ...]
-    _draws: tuple[_LawDraws, ...]
+    _draws: tuple[LawDraws, ...]
     shift: float
 
     @property
@@ -100,27 +89,8 @@ class Fit:
         root = np.linalg.cholesky(left + 1e-12 * np.eye(left.shape[0]))
         normal = np.random.default_rng(1).standard_normal(law.shape)
         scale = np.concatenate([d.scale for d in self._draws])[:, None]
-        return law * (1.0 + residual @ gain.T + scale * (normal @ root.T)) + self.shift
-
-
-@dataclass(frozen=True, eq=False)
-class _LawDraws:
-    """Draws from one law's part of the posterior; arrays of shape (draws,).
-
-    Offset and height are in units of the lowest loss.
-    """
-
-    law: Law
-    shapes: FloatArray
-    offset: FloatArray
-    height: FloatArray
-    lowest: float
-    scale: FloatArray
-
-    def curves(self, axes: Axes) -> FloatArray:
-        falling = self.height[:, None] * self.law.falling(axes, self.shapes)
-        loss = self.offset[:, None] + falling + self.law.fixed(axes, self.shapes)
-        return self.lowest * np.maximum(loss, LEAST_LOSS)
+        wandering: FloatArray = residual @ gain.T + scale * (normal @ root.T)
+        return law * (1.0 + wandering) + self.shift
 
 
 def axes_at(epochs: FloatArray, horizon: float, schedule: Schedule, unit: float) -> Axes:
@@ -157,9 +127,10 @@ def fit(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Fit:
     schedule = identify(run, horizon)
     axes = axes_at(points.epoch, horizon, schedule, horizon)
     laws: list[Law] = plugins.collect("register_laws")
-    tables = [_table(law, axes, positive, noise, target) for law in laws]
+    covariance, _ = _covariances(positive, noise, target)
+    tables = [solve(law, axes, positive.loss, covariance) for law in laws]
     freedom = SCALE_POINTS + points.loss.size
-    shares, draws = _draw(laws, tables, float(positive.loss.min()), freedom)
+    shares, draws = draw(laws, tables, float(positive.loss.min()), freedom)
     return Fit(run, target, points, noise, schedule, horizon, shares, draws, shift)
 
 
@@ -188,103 +159,3 @@ def _covariances(points: Points, noise: float, target: str) -> tuple[FloatArray,
     distance = np.abs(log_time[:, None] - log_time[None])
     wander = DISCREPANCY[target] ** 2 * np.exp(-distance / CORRELATION)
     return wander + np.diag(noise**2 / points.count), wander
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """One law's posterior, a row for every shape of its grid; arrays of shape (k,).
-
-    Offset, height and their deviations are in units of the lowest loss.
-    """
-
-    log_weight: FloatArray
-    offset: FloatArray
-    height: FloatArray
-    offset_sd: FloatArray
-    height_sd: FloatArray
-    slope: FloatArray
-    scale: FloatArray
-
-
-def _table(law: Law, axes: Axes, points: Points, noise: float, target: str) -> _Table:
-    """Solve for offset and height at every shape, in closed form.
-
-    Both are kept from going negative: when the free solution is, that one is set to zero and the
-    other solved alone.
-    """
-    loss = points.loss / points.loss.min()
-    relative = 1.0 / _smooth(loss)
-    covariance, _ = _covariances(points, noise, target)
-    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
-    one = whiten @ relative
-    falling = (law.falling(axes, law.shapes) * relative) @ whiten.T
-    rest = ((loss[None] - law.fixed(axes, law.shapes)) * relative) @ whiten.T
-
-    precision, centre = 1.0 / OFFSET_SPREAD, OFFSET_MEAN
-    has_height = (falling**2).sum(axis=1) > 0
-    a11 = float(one @ one) + precision**2
-    a12 = falling @ one
-    a22 = np.where(has_height, (falling**2).sum(axis=1), 1.0)
-    z1 = rest @ one + precision**2 * centre
-    z2 = (rest * falling).sum(axis=1)
-    determinant = np.maximum(a11 * a22 - a12**2, 1e-9 * a11 * a22)
-    offset = (a22 * z1 - a12 * z2) / determinant
-    height = (a11 * z2 - a12 * z1) / determinant
-    offset, height = np.where(height < 0, z1 / a11, offset), np.maximum(height, 0.0)
-    height = np.where(offset < 0, np.maximum(z2 / a22, 0.0), height)
-    offset = np.maximum(offset, 0.0)
-
-    left = rest - offset[:, None] * one - height[:, None] * falling
-    squares = (left**2).sum(axis=1) + (precision * (offset - centre)) ** 2
-    freedom = SCALE_POINTS + points.loss.size
-    log_weight = law.log_prior - 0.5 * freedom * np.log(SCALE_POINTS + squares)
-    log_weight = log_weight - 0.5 * np.log(np.where(has_height, determinant / a22, a11))
-    return _Table(
-        log_weight,
-        offset,
-        height,
-        offset_sd=np.sqrt(np.where(has_height, a22 / determinant, 1.0 / a11)),
-        height_sd=np.where(has_height, np.sqrt(1.0 / a22), 0.0),
-        slope=np.where(has_height, -a12 / a22, 0.0),
-        scale=np.sqrt((SCALE_POINTS + squares) / freedom),
-    )
-
-
-def _smooth(loss: FloatArray) -> FloatArray:
-    """Return a running median of three, which keeps one wild point from setting its own weight."""
-    if loss.size < 3:
-        return loss
-    middle = np.median([loss[:-2], loss[1:-1], loss[2:]], axis=0)
-    return np.concatenate([loss[:1], middle, loss[-1:]])
-
-
-def _draw(
-    laws: list[Law], tables: list[_Table], lowest: float, freedom: float
-) -> tuple[tuple[LawShare, ...], tuple[_LawDraws, ...]]:
-    """Draw shapes by weight (systematic resampling) and offset and height given the shape."""
-    joined = np.concatenate([t.log_weight for t in tables])
-    weight = np.exp(joined - joined.max())
-    weight /= weight.sum()
-    places = (np.arange(DRAWS) + 0.5) / DRAWS
-    chosen = np.minimum(np.searchsorted(np.cumsum(weight), places), weight.size - 1)
-    rng = np.random.default_rng(0)
-    shares: list[LawShare] = []
-    draws: list[_LawDraws] = []
-    start = 0
-    for law, table in zip(laws, tables, strict=True):
-        end = start + table.log_weight.size
-        shares.append(LawShare(law.name, float(weight[start:end].sum())))
-        row = chosen[(chosen >= start) & (chosen < end)] - start
-        start = end
-        if row.size:
-            scale = table.scale[row] * np.sqrt(freedom / rng.chisquare(freedom, row.size))
-            first, second = rng.standard_normal((2, row.size)) * scale
-            bend = first * table.offset_sd[row]
-            offset = np.maximum(table.offset[row] + bend, 0.0)
-            height = table.height[row] + table.slope[row] * bend + second * table.height_sd[row]
-            height = np.where(table.height[row] > 0, np.maximum(height, 0.0), 0.0)
-            draws.append(
-                _LawDraws(law, law.shapes[row], offset, height, lowest, scale)
-            )
-    shares.sort(key=lambda s: -s.share)
-    return tuple(shares), tuple(draws)

@@ -1,0 +1,72 @@
+"""`ftadvise forecast`: the eval loss at an epoch."""
+
+from __future__ import annotations
+
+import math
+
+import click
+
+from ftadvise.cli.output import write
+
+
+def _above_zero(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is None or (math.isfinite(value) and value > 0):
+        return value
+    raise click.BadParameter(f"{value} is not a number above zero", ctx, param)
+
+
+@click.command(name="forecast")
+@click.argument("log", type=click.Path())
+@click.option(
+    "--at",
+    type=float,
+    callback=_above_zero,
+    required=True,
+    metavar="E",
+    help="Epoch of the forecast.",
+)
+@click.option(
+    "--epochs",
+    type=float,
+    callback=_above_zero,
+    metavar="N",
+    help="Forecast a run of N epochs with a schedule of its own, instead of this one.",
+)
+@click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
+def command(log: str, at: float, epochs: float | None, name: str | None, form: str) -> None:
+    """Say what the eval loss of a run will be at epoch E.
+
+    Without --epochs it is the run of LOG, carried on along the schedule that it has.
+    """
+    from ftadvise.forecasting import forecast
+    from ftadvise.numbers import short
+    from ftadvise.readers import read
+
+    run = read(log, run=name)
+    found = forecast(run, at=at, epochs=epochs)
+    if form == "json":
+        from ftadvise.reports import jsonout
+
+        write(
+            jsonout.dumps({
+                "schema": "ftadvise.forecast/1",
+                "source": {
+                    "path": run.source.path,
+                    "format": run.source.format,
+                    "run": run.source.run,
+                },
+                "at": at,
+                "epochs": epochs,
+                "target": found.target,
+                "median": jsonout.finite(found.median),
+                "low": jsonout.finite(found.low),
+                "high": jsonout.finite(found.high),
+            })
+        )  # fmt: skip
+        return
+    of = "this run" if epochs is None else f"a run of {short(epochs)} epochs"
+    write(
+        f"{found.target} loss of {of} at epoch {short(at)}: {short(found.median)} "
+        f"(90 %: {short(found.low)} to {short(found.high)})"
+    )

@@ -1,0 +1,122 @@
+"""Sentences that more than one report uses, made safe to show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftadvise.numbers import count, short
+from ftadvise.text import clean
+
+if TYPE_CHECKING:
+    from ftadvise.advice import Advice, EpochForecast
+
+LONGEST = 2000  # characters of one message
+
+
+def said(value: object) -> str:
+    """Return a message as one line of harmless text."""
+    return clean(value, LONGEST)
+
+
+def chance(share: float) -> str:
+    """Return a probability in whole per cent, never as a certainty."""
+    if share < 0.005:
+        return "<1 %"
+    return ">99 %" if share > 0.995 else f"{share:.0%}".replace("%", " %")
+
+
+def between(low: float, high: float) -> str:
+    """Return a range in words."""
+    first, last = short(low), short(high)
+    return first if first == last else f"{first} to {last}"
+
+
+def title(advice: Advice) -> str:
+    """Return path and run, as they were given."""
+    source = advice.source
+    path = clean(source["path"], 300) or "log"
+    return f"{path} ({clean(source['run'])})" if source["run"] else path
+
+
+def contents(advice: Advice) -> str:
+    """Return what was read: format, points, epochs and schedule."""
+    seen = advice.observed
+    pairs = ((seen.train_points, "train"), (seen.eval_points, "eval"))
+    losses = [f"{n} {kind} {'loss' if n == 1 else 'losses'}" for n, kind in pairs if n]
+    parts = [" and ".join(losses), f"{short(seen.epochs)} epochs"]
+    if seen.steps_per_epoch:
+        parts[-1] += f" of {short(seen.steps_per_epoch)} steps"
+    if seen.lr_schedule:
+        parts.append(f"{clean(seen.lr_schedule, 40)} schedule")
+    return ", ".join([clean(advice.source["format"], 40), *parts])
+
+
+def other_runs(advice: Advice) -> str:
+    """Return which runs of the file were not taken; empty when there was only one."""
+    others = [clean(name, 40) for name in advice.run.source.others]
+    if not others:
+        return ""
+    shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+    return f"{count(len(others), 'other run')} in this file: {shown} (--run NAME or --all)"
+
+
+def epochs(advice: Advice) -> str:
+    """Return how long the next run should be."""
+    advised = advice.recommendation
+    low, high = advised.epochs_range
+    number = count(advised.num_train_epochs, "epoch")
+    return number if low == high else f"{number} ({low} to {high} are about as good)"
+
+
+def cadence(advice: Advice) -> str:
+    """Return how often to evaluate and save, and how many checkpoints to keep."""
+    advised = advice.recommendation
+    every = count(advised.eval_steps, "step") if advised.eval_steps else "epoch"
+    kept = count(advised.save_total_limit, "checkpoint")
+    return f"evaluate and save every {every}, keep {kept}".replace("every 1 step,", "every step,")
+
+
+def stopping(advice: Advice) -> str:
+    """Return when to stop early."""
+    advised = advice.recommendation
+    threshold = plain(advised.early_stopping_threshold)
+    return f"patience {advised.early_stopping_patience}, threshold {threshold}"
+
+
+def expected(advice: Advice) -> str:
+    """Return the loss to expect, with its range."""
+    loss = f"{advice.fit.target} loss {short(advice.recommendation.expected_eval_loss)}"
+    at = chosen(advice)
+    return f"{loss} (90 %: {between(at.low, at.high)})" if at else loss
+
+
+def false_stop(advice: Advice) -> str:
+    """Return how likely it is that early stopping comes too early."""
+    likely = chance(advice.recommendation.probability_of_false_stop)
+    return f"{likely} chance of stopping too early"
+
+
+def overfitting(advice: Advice) -> str:
+    """Return in one sentence whether the run overfitted, and where."""
+    found = advice.overfitting
+    if found.onset_epoch is None or found.interval is None:
+        if found.status == "none":
+            return f"none seen up to epoch {short(advice.observed.epochs)}"
+        return f"not identified: this log cannot tell ({chance(found.probability)} likely)"
+    low, high = found.interval
+    turn = f"turn at {short(low)}"
+    if low != high:
+        turn = f"turn between {short(low)} and {short(high)}"
+    verb = "detected" if found.status == "detected" else "suspected"
+    return f"{verb} from epoch {short(found.onset_epoch)} ({turn}; {chance(found.probability)} likely)"
+
+
+def chosen(advice: Advice) -> EpochForecast | None:
+    """Return the forecast for the recommended number of epochs."""
+    wanted = advice.recommendation.num_train_epochs
+    return next((f for f in advice.forecast if f.epochs == wanted), None)
+
+
+def plain(number: float) -> str:
+    """Return a small number without exponent, as in `0.0005`."""
+    return f"{number:.10f}".rstrip("0").rstrip(".") if 1e-9 < abs(number) < 1 else short(number)

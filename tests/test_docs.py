@@ -1,0 +1,87 @@
+"""The documentation cannot lag behind the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+
+
+def make_reference() -> ModuleType:
+    path = ROOT / "docs" / "make_reference.py"
+    spec = importlib.util.spec_from_file_location("make_reference", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_command_hook_and_rule_has_its_page_as_the_code_says_it() -> None:
+    command = [sys.executable, "docs/make_reference.py", "--check"]
+    bare = {**os.environ, "FTADVISE_NO_PLUGINS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=bare, check=False)
+    assert done.returncode == 0, f"run python docs/make_reference.py:\n{done.stdout}{done.stderr}"
+
+
+def test_every_hook_is_tested_by_name() -> None:
+    tests = "\n".join(p.read_text() for p in (ROOT / "tests").rglob("*.py"))
+    tests += "\n".join(p.read_text() for p in (ROOT / "examples").rglob("*.py"))
+    for hook in make_reference().hooks():
+        assert hook in tests, f"no test implements or calls {hook}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run(
+            [sys.executable, "-c", block], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_folder_has_its_purpose_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    ours = {
+        "advisor",
+        "trainer",
+        "plugins",
+        "tests",
+        "benchmarks",
+        "examples",
+        "docs",
+        "checkpoints",
+    }
+    for folder in ours & {p.name for p in ROOT.iterdir() if p.is_dir()}:
+        assert f"`{folder}/`" in text
+    for module in (ROOT / "advisor" / "ftadvise").glob("*.py"):
+        if not module.name.startswith("__"):
+            assert module.name in text, f"README does not say what {module.name} is for"
+
+
+def test_nothing_in_the_repository_refers_to_what_lies_outside_it() -> None:
+    for path in ROOT.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+        if (
+            path.suffix in (".py", ".md", ".toml", ".yaml")
+            and not hidden
+            and path != Path(__file__)
+        ):
+            assert "../shared" not in path.read_text(), path
