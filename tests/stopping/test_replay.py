@@ -10,7 +10,7 @@ import pytest
 
 from ftadvise import plugins
 from ftadvise.errors import LogError, PluginError, UsageError
-from ftadvise.replay import Replay, parse_policy, policies, policy_named, replay
+from ftadvise.policies import Replay, parse_policy, policies, policy_named, replay
 from ftadvise.run import Run, Series, as_floats
 from ftadvise.stopping import StopPolicy, train_loss_at_evals
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ftadvise.replay import replay
+from ftadvise.policies import replay
 from ftadvise.run import Run, Series, as_floats
 from ftadvise.stopping import transformers_stop
 
