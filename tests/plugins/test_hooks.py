@@ -20,7 +20,6 @@ from ftadvise.policies import replay
 from ftadvise.rules.case import Case, Finding, Rule
 from ftadvise.stopping import StopPolicy
 
-
 Install = Callable[..., Plugin]
 
 

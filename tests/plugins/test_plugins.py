@@ -21,7 +21,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the example plugin, and three broken ones, into a folder of their own."""
     folder = tmp_path_factory.mktemp("site")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    done = subprocess.run([*pip, "--target", folder, EXAMPLE], capture_output=True, text=True)
+    done = subprocess.run(
+        [*pip, "--target", folder, EXAMPLE], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     _broken(folder, "cannot_import", "raise RuntimeError('no such device')")
     _broken(folder, "bad_hook", _HOOK + "def register_rules():\n    return 42\n")
@@ -51,7 +53,9 @@ def _broken(folder: Path, name: str, code: str) -> None:
 def ftadvise(site: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     known = {**os.environ, "PYTHONPATH": str(site), **environment}
     command = [sys.executable, "-m", "ftadvise", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=known, cwd=site)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=known, cwd=site, check=False
+    )
 
 
 def listed(site: Path, **environment: str) -> dict[str, dict[str, object]]:
