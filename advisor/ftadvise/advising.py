@@ -43,8 +43,9 @@ def advise(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Advice:
     fitted = fit(run, past)
     seen = _observed(fitted)
     turning = onset(fitted)
-    horizons = choose_epochs(fitted, seen.best_epoch)
-    per_epoch = evals_per_epoch(horizons.chosen)
+    horizons = choose_epochs(fitted, seen.best_epoch, turning.status == "detected")
+    # Without steps per epoch the only cadence that can be set up is once an epoch.
+    per_epoch = evals_per_epoch(horizons.chosen) if fitted.run.steps_per_epoch else 1
     rehearsal = rehearse(fitted, horizons.chosen, per_epoch)
     rule = choose_rule(fitted, rehearsal, rehearse(fitted, 2 * horizons.chosen, per_epoch))
     keep = checkpoints_to_keep(rehearsal)

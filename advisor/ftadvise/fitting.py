@@ -24,7 +24,7 @@ from ftadvise.noise import relative_noise
 from ftadvise.posterior import SCALE_POINTS, LawDraws, LawShare, draw, solve
 from ftadvise.run import FloatArray, Run, Series
 from ftadvise.schedules import Schedule, identify
-from ftadvise.thinning import Points, observed_points
+from ftadvise.thinning import Points, observed_points, without_spikes
 
 # Relative size of the wander around the law. A train loss wanders more: it follows no law of
 # progress where the examples come round again.
@@ -61,6 +61,11 @@ class Fit:
     def series(self) -> Series:
         """The series that was fitted, as the log has it."""
         return self.run.eval if self.target == "eval" else self.run.train
+
+    @property
+    def floor(self) -> float:
+        """The least loss that can be promised: 0 unless the log has negative ones."""
+        return 0.0 if self.points.loss.min() >= 0 else -np.inf
 
     def curves(self, epochs: FloatArray, horizon: float | None = None) -> FloatArray:
         """Draw the loss of a run of `horizon` epochs with its own schedule, noise-free.
@@ -115,13 +120,13 @@ def fit(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Fit:
     points = observed_points(run, target)
     if points.loss.size < 2:
         raise LogError(
-            f"{run.source.path or 'the log'}: {points.loss.size} usable loss value(s), and two are "
-            "the least that shows a direction",
+            f"{run.source.path or 'the log'}: {_usable(run)}; two of a kind are the least that shows "
+            "a direction",
             code="FT405",
             hint="Log more often (logging_steps) or give a longer log.",
         )
     shift = _shift_to_positive(points.loss)
-    positive = Points(points.epoch, points.loss - shift, points.count)
+    positive = without_spikes(Points(points.epoch, points.loss - shift, points.count))
     noise = _pooled_noise(positive, target, past)
     horizon = max(run.planned_epochs or 0.0, float(points.epoch[-1]))
     schedule = identify(run, horizon)
@@ -134,10 +139,17 @@ def fit(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Fit:
     return Fit(run, target, points, noise, schedule, horizon, shares, draws, shift)
 
 
+def _usable(run: Run) -> str:
+    sizes = [int(observed_points(run, target).loss.size) for target in ("train", "eval")]
+    return f"{sizes[0]} usable train and {sizes[1]} usable eval loss values"
+
+
 def _shift_to_positive(loss: FloatArray) -> float:
     """Return what has to be taken off so that all losses are well above zero; 0 where they are."""
     lowest, range_ = float(loss.min()), float(np.ptp(loss))
-    if lowest > 1e-6 * range_:
+    # Measured on the usual and the first loss: a curve that explodes is positive all the same.
+    usual = max(0.0, min(float(np.median(loss)), float(loss[0])))
+    if lowest > max(1e-6 * usual, 1e-100 * range_):
         return 0.0
     return lowest - 0.1 * range_ - 1e-9
 

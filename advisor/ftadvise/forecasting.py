@@ -61,7 +61,8 @@ def forecast_from(fitted: Fit, at: float, epochs: float | None = None) -> Foreca
         draws = continuation(fitted, np.array([at]))[:, 0]
     else:
         draws = another_run(fitted, np.array([at]), epochs)[:, 0]
-    low, median, high = np.quantile(_scattered(fitted, draws), [0.05, 0.5, 0.95])
+    quantiles: FloatArray = np.quantile(_scattered(fitted, draws), [0.05, 0.5, 0.95])
+    low, median, high = np.maximum(quantiles, fitted.floor)
     return Forecast(at, float(median), float(low), float(high), fitted.target)
 
 

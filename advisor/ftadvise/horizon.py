@@ -44,17 +44,22 @@ class Horizons:
     by_habit: bool
 
 
-def choose_epochs(fitted: Fit, best_epoch: float) -> Horizons:
+def choose_epochs(fitted: Fit, best_epoch: float, turned: bool = False) -> Horizons:
     """Choose the number of epochs for the next run.
 
     Args:
         fitted: The fit of the last run.
         best_epoch: Epoch of its lowest loss.
+        turned: Whether overfitting was detected: then nothing beyond the habit plus one comes
+            into question, whatever a law promises of a longer schedule.
     """
     habit = math.ceil(best_epoch) + 1
     candidates = _candidates(fitted, habit)
+    if turned:
+        candidates = candidates[candidates <= habit + 1]
     best = np.stack([_best_loss(fitted, float(e)) for e in candidates])
-    low, median, high = np.quantile(best, [0.05, 0.5, 0.95], axis=1)
+    quantiles: FloatArray = np.quantile(best, [0.05, 0.5, 0.95], axis=1)
+    low, median, high = np.maximum(quantiles, fitted.floor)
     if fitted.target == "train":
         near = (habit, habit + 1)
         return Horizons(candidates, median, low, high, habit, near, by_habit=True)

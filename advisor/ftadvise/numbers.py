@@ -30,6 +30,13 @@ def percent(x: float) -> str:
     return f"{'0' if text == '-0' else text} %"
 
 
+def chance(share: float) -> str:
+    """Return a probability in whole per cent, never as a certainty."""
+    if share < 0.005:
+        return "<1 %"
+    return ">99 %" if share > 0.995 else f"{share:.0%}".replace("%", " %")
+
+
 def count(n: int, noun: str) -> str:
     """Return `n` with its noun, as in `1 point` or `3 points`."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -49,7 +49,11 @@ def onset(fitted: Fit) -> Onset:
     rises = (curves[:, -1] > (1.0 + RISE) * lowest) & (turning < epochs.size - 1)
     probability = float(rises.mean())
     best_epoch = float(np.quantile(epochs[turning], 0.5, method="nearest"))
+    # A curve that ends at its lowest point has not turned up, however much a draw may wander.
+    ends_lowest = bool(fitted.points.loss[-1] <= fitted.points.loss.min())
     status = _status(fitted, probability)
+    if ends_lowest and status != "none":
+        status = "not identified"
     if status in ("none", "not identified"):
         return Onset(status, None, None, probability, best_epoch)
     in_valley = curves[rises] <= (1.0 + RISE) * lowest[rises, None]

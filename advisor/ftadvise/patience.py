@@ -15,6 +15,7 @@ from ftadvise.stopping import IntArray, transformers_stop
 EVALS_PER_RUN = 6  # fewer show no trend
 PATIENCES = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)  # one bad evaluation alone says nothing
 FALSE_STOPS = 0.05  # accepted probability
+MOST_EVALS = 5000  # that are simulated
 SMALL_LOSS = 0.005  # a stop that loses less than this share of the loss is no false stop
 MOST_CHECKPOINTS = 5
 
@@ -60,8 +61,12 @@ def evals_per_epoch(epochs: int) -> int:
 
 
 def rehearse(fitted: Fit, epochs: int, per_epoch: int) -> Rehearsal:
-    """Draw the next run: `epochs` epochs with a schedule of its own."""
-    times = np.arange(1, epochs * per_epoch + 1) / per_epoch
+    """Draw the next run: `epochs` epochs with a schedule of its own.
+
+    A run of thousands of epochs is rehearsed with evenly spread evaluations, as many as fit.
+    """
+    size = min(epochs * per_epoch, MOST_EVALS)
+    times: FloatArray = np.arange(1.0, size + 1.0) * (epochs / size)
     curves = another_run(fitted, times, float(epochs))
     normal = np.random.default_rng(4).standard_normal(curves.shape)
     logged = curves + (curves - fitted.shift) * fitted.noise * normal
@@ -72,12 +77,15 @@ def choose_rule(fitted: Fit, rehearsal: Rehearsal, longer: Rehearsal) -> StopRul
     """Choose the smallest patience whose false stops are rare, and a threshold that is harmless.
 
     The patience has to hold in a run of the recommended length and in a `longer` one, since a
-    patience that only works because the run ends first protects nothing.
+    patience that only works because the run ends first protects nothing. Where none up to 30
+    does, it is one that cannot fire in a run of that length: not stopping early beats stopping
+    falsely.
     """
     gain = _late_gain(rehearsal)
     threshold = _threshold(fitted, rehearsal, gain)
+    never = rehearsal.epochs.size  # a patience that cannot fire
     patience, chance = PATIENCES[0], 1.0
-    for patience in PATIENCES:
+    for patience in (*PATIENCES, max(never, PATIENCES[-1] + 1)):
         chance = false_stops(rehearsal, patience, threshold)
         if max(chance, false_stops(longer, patience, threshold)) <= FALSE_STOPS:
             break

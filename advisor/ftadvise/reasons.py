@@ -7,9 +7,9 @@ import numpy as np
 from ftadvise.advice import Observed, Recommendation
 from ftadvise.fitting import Fit
 from ftadvise.horizon import Horizons
-from ftadvise.numbers import percent, short
+from ftadvise.numbers import chance, count, percent, short
 from ftadvise.onset import Onset
-from ftadvise.patience import FALSE_STOPS
+from ftadvise.patience import PATIENCES
 
 
 def reasons(
@@ -37,10 +37,10 @@ def _course(fitted: Fit, seen: Observed) -> str:
 
 
 def _overfitting(fitted: Fit, turning: Onset) -> str:
-    chance = percent(turning.probability)
+    likely = chance(turning.probability)
     if turning.onset_epoch is None or turning.interval is None:
         known = "No sign of overfitting" if turning.status == "none" else "The log cannot tell"
-        return f"{known}: the chance that the curve had turned up by its end is {chance}."
+        return f"{known}: the chance that the curve had turned up by its end is {likely}."
     low, high = turning.interval
     where = (
         f"between epochs {short(low)} and {short(high)}"
@@ -49,7 +49,7 @@ def _overfitting(fitted: Fit, turning: Onset) -> str:
     )
     kind = "" if fitted.target == "eval" else " (of the train loss, which is weak evidence)"
     return (
-        f"The curve turned up{kind} {where}, with a chance of {chance}; the first point past its "
+        f"The curve turned up{kind} {where}, with a chance of {likely}; the first point past its "
         f"valley is epoch {short(turning.onset_epoch)}."
     )
 
@@ -63,12 +63,12 @@ def _epochs(horizons: Horizons, recommended: Recommendation) -> str:
             "an eval loss no law can say more."
         )
     near = [
-        f"{int(e)} epochs {short(m)}"
+        f"{count(int(e), 'epoch')} {short(m)}"
         for e, m in zip(horizons.epochs, horizons.median, strict=True)
         if e in (chosen - 1, chosen, chosen + 1)
     ]
     return (
-        f"{chosen} epochs have the least expected loss, each number of epochs taken as a run with "
+        f"{count(chosen, 'epoch')} {'has' if chosen == 1 else 'have'} the least expected loss, each number of epochs taken as a run with "
         f"a schedule of its own, with a lean to the habit of one more than the best epoch: "
         f"{', '.join(near)}."
     )
@@ -77,11 +77,10 @@ def _epochs(horizons: Horizons, recommended: Recommendation) -> str:
 def _patience(fitted: Fit, recommended: Recommendation) -> str:
     patience = recommended.early_stopping_patience
     scatter = f"one evaluation scatters by {percent(fitted.noise)}"
-    if recommended.probability_of_false_stop > FALSE_STOPS:
+    if patience > PATIENCES[-1]:
         return (
-            f"Even patience {patience} stops {percent(recommended.probability_of_false_stop)} of "
-            f"the simulated runs before a clearly better evaluation, since {scatter}: evaluate on "
-            "more data, or do not stop early."
+            f"No patience up to {PATIENCES[-1]} is safe, since {scatter}: {patience} never fires in "
+            "a run of this length. Evaluate less often or on more data to stop early."
         )
     return (
         f"Patience {patience} is the smallest that stops fewer than 1 in 20 simulated runs before "
@@ -112,5 +111,5 @@ def _cadence(recommended: Recommendation) -> str:
 def _model(fitted: Fit) -> str:
     shares = [f"{law.name} {percent(law.share)}" for law in fitted.laws if law.share >= 0.01]
     rate = fitted.schedule.kind if fitted.schedule.known else f"{fitted.schedule.kind} (assumed)"
-    count = int(np.sum(fitted.points.count))
-    return f"Fitted to {count} points with a {rate} learning rate; laws: {', '.join(shares)}."
+    size = int(np.sum(fitted.points.count))
+    return f"Fitted to {size} points with a {rate} learning rate; laws: {', '.join(shares)}."

@@ -258,19 +258,17 @@ def _check_tokens(family: ModelFamily, tokenizer: Any, what: str) -> None:
     end = family.end_of_turn or tokenizer.eos_token
     _require(end in tokenizer.get_vocab(), f"{what}: the vocabulary has no {end}")
     _require(len(tokenizer(end, add_special_tokens=False).input_ids) == 1, f"{what}: {end} splits")
-    for turns in _CONVERSATIONS:
-        encoded = tokenizer.apply_chat_template(
-            turns,
-            chat_template=family.chat_template,
-            return_dict=True,
-            return_assistant_tokens_mask=True,
-        )
-        ids, trained = encoded["input_ids"], encoded["assistant_masks"]
-        twice = [tokenizer.bos_token_id] * 2
-        _require(ids[:2] != twice, f"{what}: two beginnings of sequence")
-        runs = "".join("x" if mark else " " for mark in trained).split()
-        kept = iter([token for token, mark in zip(ids, trained, strict=True) if mark])
-        parts = [tokenizer.decode([next(kept) for _ in run]) for run in runs]
+    for turns in _CONVERSATIONS if family.chat_template else ():
+        marked = with_visible_marks(str(family.chat_template))
+        rendered = tokenizer.apply_chat_template(turns, chat_template=marked, tokenize=False)
+        text, spans = answers(rendered)
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids, ends = encoded["input_ids"], [end for _, end in encoded["offset_mapping"]]
+        _require(ids[:2] != [tokenizer.bos_token_id] * 2, f"{what}: two beginnings of sequence")
+        parts = [
+            tokenizer.decode([i for i, e in zip(ids, ends, strict=True) if start < e <= stop])
+            for start, stop in spans
+        ]
         _check_parts(parts, turns, end, what)
 
 

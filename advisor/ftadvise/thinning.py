@@ -13,6 +13,9 @@ import numpy as np
 from ftadvise.run import FloatArray, Run, Series
 
 MOST_POINTS = 120
+SPIKE = 0.26  # log of 1.3
+MOST_EPOCHS = 1e9  # what lies beyond is no pass over data
+LARGEST = 1e100  # a loss beyond it has exploded; how far makes no difference, but overflows
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +37,26 @@ def observed_points(run: Run, target: str) -> Points:
     """Return the points of `run.eval` or `run.train` that a fit looks at."""
     series = run.eval if target == "eval" else run.train
     epoch = epochs_of(run, series)
-    usable = np.isfinite(series.loss) & np.isfinite(epoch) & (epoch > 0)
-    epoch, loss = epoch[usable], series.loss[usable]
+    usable = np.isfinite(series.loss) & np.isfinite(epoch) & (epoch > 0) & (epoch < MOST_EPOCHS)
+    epoch, loss = epoch[usable], np.clip(series.loss[usable], -LARGEST, LARGEST)
     order = np.argsort(epoch, kind="stable")
     return _thin(epoch[order], loss[order])
+
+
+def without_spikes(points: Points) -> Points:
+    """Return the points with lone spikes put back to their neighbours' level.
+
+    A spike lies more than 30 %, and six times as far as is usual on this curve, off the median of
+    itself and its two neighbours. One wild evaluation would otherwise set the level of the fit.
+    """
+    loss = points.loss
+    if loss.size < 5 or loss.min() <= 0:
+        return points
+    inner = np.median([loss[:-2], loss[1:-1], loss[2:]], axis=0)
+    middle = np.concatenate([loss[:1], inner, loss[-1:]])
+    off = np.abs(np.log(loss / middle))
+    spikes = off > max(SPIKE, 6.0 * float(np.median(off)))
+    return Points(points.epoch, np.where(spikes, middle, loss), points.count)
 
 
 def epochs_of(run: Run, series: Series) -> FloatArray:

@@ -112,7 +112,7 @@ def test_losses_below_zero_are_fitted_like_any_others() -> None:
 
 def test_a_log_with_one_loss_is_refused_with_a_hint() -> None:
     run = Run(train=series("loss", np.array([1.0]), np.array([2.0])))
-    with pytest.raises(LogError, match="1 usable loss value") as caught:
+    with pytest.raises(LogError, match="1 usable train") as caught:
         fit(run)
     assert caught.value.code == "FT405"
     assert caught.value.hint
@@ -138,3 +138,9 @@ def test_noise_is_read_off_a_trending_curve(sigma: float) -> None:
 
 def test_fewer_than_six_points_say_nothing_about_noise() -> None:
     assert relative_noise(np.array([3.0, 1.0, 2.0, 9.0]), "eval") == 0.006
+
+
+def test_an_axis_that_cannot_count_passes_over_data_is_refused() -> None:
+    at = np.array([1e15, 2e15, 3e15])
+    with pytest.raises(LogError, match="0 usable"):
+        fit(Run(eval=series("eval_loss", at, np.array([3.0, 2.0, 1.0]))))

@@ -140,3 +140,15 @@ def test_the_parse_is_done_once_for_all_readers(tmp_path: Path) -> None:
 def test_many_documents_on_one_line_and_many_broken_lines_take_linear_time(tmp_path: Path) -> None:
     assert code_of(write(tmp_path, "{}" * 200_000)) == "FT405"
     assert code_of(write(tmp_path, '{"\n' * 200_000)) == "FT404"
+
+
+def test_an_empty_path_is_refused_and_not_taken_for_the_folder_at_hand() -> None:
+    with pytest.raises(LogError, match="empty") as caught:
+        read("")
+    assert caught.value.code == "FT401"
+
+
+def test_a_log_with_the_newest_row_first_is_one_run_and_not_many(tmp_path: Path) -> None:
+    rows = {"epoch": [4, 3, 2, 1], "loss": [1.2, 1.5, 2.0, 3.0]}
+    run = read(write(tmp_path, json.dumps(rows)))
+    assert run.train.loss.tolist() == [3.0, 2.0, 1.5, 1.2]

@@ -303,3 +303,12 @@ def test_the_unit_of_the_loss_does_not_matter() -> None:
             for k in (1, 3)
         ]
         assert codes[0] == codes[1]
+
+
+def test_no_curve_is_both_told_to_go_on_and_said_to_overfit() -> None:
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        at = np.arange(1.0, 25.0)
+        loss = (1.0 + 1.0 / at) * (1.0 + 0.03 * rng.standard_normal(24))
+        case = case_of(run_of(evals=loss.tolist()))
+        assert not (findings(case, "FT201") and findings(case, "FT202"))

@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
             sys.exit(130)
         except Exception as error:  # noqa: BLE001 - every failure gets a line and an exit code
             messages.complain(error)
-            sys.exit(2)
+            sys.exit(getattr(error, "exit_code", 2))
         sys.exit(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

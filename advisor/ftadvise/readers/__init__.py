@@ -78,6 +78,8 @@ def read_all(path: str | os.PathLike[str]) -> list[Run]:
         LogError: As for `read`.
     """
     given = os.fspath(path)
+    if not given:  # which pathlib takes for the folder at hand
+        raise LogError("no path given: the name of the log is empty", code="FT401")
     place = Path(given)
     try:
         is_folder = place.is_dir()

@@ -111,7 +111,8 @@ def split_restarts(draft: Draft) -> list[Draft]:
     lead = draft.lead
     time = _fill(lead.time(axis))
     back = np.flatnonzero(time[1:] < time[:-1]) + 1
-    if back.size > min(max(FEW_RESTARTS, time.size // 20), MAX_RESTARTS):
+    newest_first = time.size > 2 and back.size == time.size - 1
+    if newest_first or back.size > min(max(FEW_RESTARTS, time.size // 20), MAX_RESTARTS):
         return [_sorted(draft, axis)]
     draft.restarts = int(back.size)
     if not back.size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftadvise.numbers import percent, short
+from ftadvise.numbers import chance, percent, short
 from ftadvise.reports import words
 from ftadvise.reports.configuration import training_block
 from ftadvise.reports.progression import progression
@@ -81,7 +81,7 @@ def _key_findings(advice: Advice) -> str:
 
 def _scenarios(advice: Advice) -> str:
     rows = [
-        (s.name, words.chance(s.probability), _number(s.best_epoch), _number(s.stop_epoch))
+        (s.name, chance(s.probability), _number(s.best_epoch), _number(s.stop_epoch))
         for s in advice.scenarios
     ]
     heads = ("Scenario", "Probability", "Best epoch", "Stop epoch")

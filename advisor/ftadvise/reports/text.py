@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftadvise.numbers import short
+from ftadvise.numbers import chance, short
 from ftadvise.reports import words
 from ftadvise.reports.chart import NARROW, chart
 from ftadvise.reports.configuration import training_block
@@ -96,16 +96,16 @@ def _reasons(advice: Advice, width: int, style: Style) -> list[str]:
 def _scenarios(advice: Advice, width: int, style: Style) -> list[str]:
     if not advice.scenarios:
         return []
-    gap = "  " if width >= NARROW else " "
+    gap, indent = ("  ", "  ") if width >= NARROW else (" ", "")
     heads = ("chance", "best epoch", "stop epoch") if width >= NARROW else ("odds", "best", "stop")
     name = max(len(s.name) for s in advice.scenarios)
     rows = [("", *heads)] + [
-        (s.name, words.chance(s.probability), _epoch(s.best_epoch), _epoch(s.stop_epoch))
+        (s.name, chance(s.probability), _epoch(s.best_epoch), _epoch(s.stop_epoch))
         for s in advice.scenarios
     ]
     sizes = [max(len(row[i]) for row in rows) for i in range(1, 4)]
     table = [
-        "  "
+        indent
         + gap.join(
             [f"{row[0]:<{name}}", *(f"{c:>{n}}" for c, n in zip(row[1:], sizes, strict=True))]
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftadvise.numbers import count, short
+from ftadvise.numbers import chance, count, short
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
@@ -16,13 +16,6 @@ LONGEST = 2000  # characters of one message
 def said(value: object) -> str:
     """Return a message as one line of harmless text."""
     return clean(value, LONGEST)
-
-
-def chance(share: float) -> str:
-    """Return a probability in whole per cent, never as a certainty."""
-    if share < 0.005:
-        return "<1 %"
-    return ">99 %" if share > 0.995 else f"{share:.0%}".replace("%", " %")
 
 
 def between(low: float, high: float) -> str:

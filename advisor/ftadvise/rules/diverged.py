@@ -40,6 +40,7 @@ CODE = "FT204"
 NAME = "diverged"
 FAR = 1.5  # times the best
 JUMP = 3.0  # times the point before
+BURST = 10.0  # times the point before: whatever the train loss does, that is no overfitting
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -81,6 +82,8 @@ def _diverged(case: Case) -> bool:
         return _far_up(loss, case.fit.noise)
     if len(case.run.train.finite()) < 2:  # nothing to tell it from overfitting but its suddenness
         return _far_up(loss, case.fit.noise) and _largest_jump(loss) > FAR
+    if _far_up(loss, case.fit.noise) and _largest_jump(loss) > BURST:
+        return True
     train = positive_losses(case)
     lifted = train is not None and float(train[-1]) > 1.1 * float(train.min())
     return _far_up(loss, case.fit.noise) and lifted and train_trend(case) > 0

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftadvise.numbers import percent, short
+from ftadvise.numbers import chance, percent, short
 from ftadvise.rules.case import Case, Finding
 from ftadvise.rules.measures import (
     axis_known,
@@ -56,6 +56,12 @@ def check(case: Case) -> Iterator[Finding]:
         return
     begins = "begins" if onset.status == "detected" else "may begin"
     fix = "Keep the checkpoint of the best evaluation and take the recommended number of epochs."
+    proposed = case.proposed.num_train_epochs or 0.0
+    if proposed > onset.onset_epoch + 1.0:
+        fix = (
+            f"Keep the checkpoint of the best evaluation. The {short(proposed)} epochs proposed go "
+            "past this turn, since a longer run decays later: let early stopping end them."
+        )
     if case.fit.target == "train":
         fix = "Hold out some data: only an eval loss can tell where overfitting begins."
     yield Finding(
@@ -103,7 +109,7 @@ def _rise(case: Case) -> str:
 
 def _interval(onset: Onset) -> str:
     if onset.interval is None:
-        return f"The probability of a rise is {percent(onset.probability)}."
+        return f"The probability of a rise is {chance(onset.probability)}."
     low, high = onset.interval
     place = (
         f"between epochs {short(low)} and {short(high)}"
@@ -112,7 +118,7 @@ def _interval(onset: Onset) -> str:
     )
     return (
         f"The turning point lies {place} (90 % interval; probability of a rise "
-        f"{percent(onset.probability)})."
+        f"{chance(onset.probability)})."
     )
 
 

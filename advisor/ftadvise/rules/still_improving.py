@@ -38,8 +38,8 @@ NAME = "still-improving"
 def check(case: Case) -> Iterator[Finding]:
     """Yield a finding when the curve ends falling."""
     end = ending(case)
-    if end is None or not end.falling:
-        return
+    if end is None or not end.falling or case.onset.onset_epoch is not None:
+        return  # a curve that has turned up is not told to go on
     outlook = "More training would likely have helped."
     if case.fit.target == "train":
         outlook = "It had not finished fitting its data; whether that helps on others is unknown."

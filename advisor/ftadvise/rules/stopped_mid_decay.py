@@ -17,8 +17,8 @@ Example
 
 What to do
 ----------
-If the run is still going, `ftadvise watch` says when to stop it. If it was stopped, plan the next
-one so that the schedule ends near the best epoch.
+If the run is still going, `ftadvise.should_stop` says when to stop it. If it was stopped, plan the
+next one so that the schedule ends near the best epoch.
 """
 
 from __future__ import annotations

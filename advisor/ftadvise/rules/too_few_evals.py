@@ -18,7 +18,7 @@ Example
 What to do
 ----------
 Evaluate more often in the next run, three to five times per epoch in runs of up to three epochs;
-or pass earlier logs of the same kind with `--past`.
+or pass earlier runs of the same kind as `past` to `ftadvise.advise`.
 """
 
 from __future__ import annotations
