@@ -16,6 +16,7 @@ import click
 from ftadvise import hookspecs
 from ftadvise.cli import main as cli
 from ftadvise.rules import all_rules
+from ftadvise_trainer.commands import register_commands
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -23,6 +24,7 @@ REFERENCE = Path(__file__).parent / "reference"
 def command_pages() -> dict[str, str]:
     """Return a page for every command, with its `--help` as it is printed."""
     pages: dict[str, str] = {}
+    register_commands(cli)
     root = click.Context(cli, info_name="ftadvise", max_content_width=90, terminal_width=90)
     for name in cli.list_commands(root):
         command = cli.get_command(root, name)

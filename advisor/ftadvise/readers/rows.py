@@ -67,7 +67,8 @@ class _Values:
 def _table(rows: Sequence[Row], path: tuple[str, ...], other: list[str]) -> Table:
     found = _Columns(path, _split_key(rows))
     for place, row in enumerate(rows):
-        if _END_OF_RUN[0] in row or _END_OF_RUN[1] in row:
+        # A log that counts tokens has `train_runtime` in every row; the last has no loss.
+        if "loss" not in row and (_END_OF_RUN[0] in row or _END_OF_RUN[1] in row):
             continue
         found.add(place, row)
     other.extend(name for name, column in found.columns.items() if column is None)

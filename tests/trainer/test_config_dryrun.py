@@ -1,0 +1,201 @@
+"""What a dry run counts: steps as the Trainer makes them, memory, disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ftadvise.families import ModelFamily
+from ftadvise_trainer import memory
+from ftadvise_trainer.config import Config, LoraSettings, ModelConfig, TrainingConfig
+from ftadvise_trainer.dryrun import DryRun, Steps, report, size, steps_of
+from ftadvise_trainer.memory import Memory, Shape, needed, shape_of
+
+
+class _Rows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        return {"x": torch.tensor([1.0 + index]), "labels": torch.tensor([1.0])}
+
+
+class _Model(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": (self.layer(x) - labels).square().mean()}
+
+
+@pytest.mark.parametrize(
+    ("examples", "epochs", "accumulation", "keys"),
+    [
+        (10, 2.0, 1, {}),
+        (11, 2.5, 2, {}),
+        (9, 1.0, 4, {}),
+        (3, 3.0, 5, {}),
+        (20, 3.0, 1, {"more": {"max_steps": 7}}),
+        (13, 2.0, 1, {"eval_strategy": "steps", "eval_steps": 3}),
+        (13, 1.5, 2, {"more": {"eval_on_start": True}}),
+        (13, 1.5, 2, {"eval_strategy": "no", "load_best_model_at_end": False}),
+    ],
+)
+def test_steps_and_evaluations_are_those_that_the_trainer_makes(
+    tmp_path: Path, examples: int, epochs: float, accumulation: int, keys: dict[str, Any]
+) -> None:
+    import transformers
+
+    from ftadvise_trainer.arguments import training_arguments
+
+    training = TrainingConfig(
+        output_dir=str(tmp_path),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=accumulation,
+        save_strategy="steps",
+        save_steps=10**6,
+        **keys,
+    )
+    config = Config(training=training)
+    arguments = training_arguments(config)
+    trainer = transformers.Trainer(
+        model=_Model(), args=arguments, train_dataset=_Rows(examples), eval_dataset=_Rows(4)
+    )
+    trainer.train()
+    made = steps_of(config, examples, int(arguments.train_batch_size), int(arguments.world_size))
+    evaluations = sum("eval_loss" in entry for entry in trainer.state.log_history)
+    assert (made.total, made.evaluations) == (trainer.state.global_step, evaluations)
+
+
+def test_more_processes_make_fewer_steps() -> None:
+    config = Config(training=TrainingConfig(num_train_epochs=1.0, gradient_accumulation_steps=2))
+    made = steps_of(config, examples=100, train_batch=4, processes=3)
+    assert (made.batch, made.per_epoch, made.total) == (24, 5, 5)
+
+
+MODEL = {
+    "model_type": "llama",
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "vocab_size": 96,
+    "tie_word_embeddings": True,
+}
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Config:
+    (tmp_path / "config.json").write_text(json.dumps(MODEL))
+    return Config(model=ModelConfig(config=str(tmp_path)))
+
+
+def built(tiny: Config) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    from ftadvise_trainer.models import model_config
+
+    return AutoModelForCausalLM.from_config(model_config(tiny))
+
+
+def test_the_shape_is_that_of_the_model_without_its_weights(tiny: Config) -> None:
+    shape = shape_of(tiny, ModelFamily("any"))
+    count = sum(p.numel() for p in built(tiny).parameters())
+    assert shape == Shape(count, count, 2, 32, 64, 96)
+
+
+# peft reads a name that transformers is about to drop.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+@pytest.mark.parametrize("targets", [(), ("q_proj", "down_proj")])
+def test_the_adapter_has_as_many_parameters_as_peft_makes(
+    tiny: Config, targets: tuple[str, ...]
+) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    config = replace(tiny, lora=LoraSettings(r=4, target_modules=targets))
+    wanted = LoraConfig(r=4, target_modules=list(targets) or "all-linear", task_type="CAUSAL_LM")
+    made = get_peft_model(built(tiny), wanted)
+    trainable = sum(p.numel() for p in made.parameters() if p.requires_grad)
+    assert shape_of(config, ModelFamily("any")).trainable == trainable
+
+
+def test_activations_are_within_a_factor_of_two_of_what_autograd_keeps(tiny: Config) -> None:
+    model = built(tiny)
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    ids = torch.arange(8 * 64).reshape(8, 64) % 96
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = model(input_ids=ids, labels=ids).loss
+    loss.backward()
+    shape = shape_of(tiny, ModelFamily("any"))
+    estimate = needed(shape, ids.numel(), weight_bytes=4, autocast=False).activations
+    assert 0.5 < estimate / sum(kept.values()) < 2.0
+
+
+def test_memory_is_counted_by_the_formula_that_is_shown() -> None:
+    shape = Shape(1000, 100, layers=2, hidden=8, feed_forward=16, vocabulary=50)
+    full = needed(shape, 10, weight_bytes=4, autocast=True)
+    assert full == Memory(4000, 400, 800, 2000, 10 * (2 * (80 + 64) * 2 + 50 * 10))
+    assert full.total == 4000 + 400 + 800 + 2000 + full.activations
+    again = needed(shape, 10, weight_bytes=4, autocast=True, checkpointing=True)
+    assert again.activations < full.activations
+    assert needed(shape, 10, weight_bytes=2, autocast=True).autocast_copies == 0
+
+
+def dry(**changes: Any) -> DryRun:
+    made = DryRun(
+        data=("train: 9 of 9 examples",),
+        steps=Steps(9, 4, 3, 2.0, 6, 1),
+        tokens=50,
+        memory=Memory(1, 2, 3, 0, 5),
+        memory_free=100,
+        memory_where="of main memory",
+        checkpoint=10,
+        copies=4,
+        disk_free=100,
+        output_dir="out",
+        precision="float32",
+        example="a ⟦b⟧",
+    )
+    return replace(made, **changes)
+
+
+def test_what_does_not_fit_is_said_loudly() -> None:
+    assert "NOT ENOUGH" not in report(dry())
+    assert "40 bytes needed in out, 39 bytes free: NOT ENOUGH" in report(dry(disk_free=39))
+    assert "about 11 bytes of main memory needed, 9 bytes free: NOT" in report(dry(memory_free=9))
+
+
+def test_free_memory_is_that_of_the_gpu_when_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    where, free = memory.available(use_cpu=True)
+    assert where == "of main memory"
+    assert free > 0
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (7, 9))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    assert memory.available(use_cpu=False) == ("on a GPU", 7)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1.5e9, "1.5 GB"), (2e13, "20 TB")]
+)
+def test_bytes_are_written_for_people(number: float, text: str) -> None:
+    assert size(number) == text

@@ -1,0 +1,125 @@
+"""One of several gloo processes: trains, evaluates, and writes down what it saw.
+
+Started by `test_finetuner_processes.py`, with the environment that torchrun would give it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from tiny_models import arguments, pad, ragged_dataset, tiny_model, weights
+
+from ftadvise_trainer.callbacks.early_stop import EarlyStop
+from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
+from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.finetuner import FineTuner
+
+PARITY = {
+    "optim": "sgd",
+    "learning_rate": 0.1,
+    "num_train_epochs": 2,
+    "gradient_accumulation_steps": 2,
+}
+# Whole batches, because transformers fills up a short last one; the last step of an epoch has
+# one micro-batch instead of two.
+ROWS = 20
+
+
+def losses(trainer: Any) -> list[float]:
+    return [row["loss"] for row in trainer.state.log_history if "loss" in row]
+
+
+def trained(folder: Path, **more: Any) -> dict[str, Any]:
+    args = arguments(folder, **PARITY, **more)
+    trainer = FineTuner(tiny_model(), args, data_collator=pad, train_dataset=ragged_dataset(ROWS))
+    trainer.train()
+    held = {name: tensor.flatten().tolist() for name, tensor in weights(trainer.model).items()}
+    return {"losses": losses(trainer), "weights": held}
+
+
+def evaluated(folder: Path, rows: int, size: int, even: bool = True) -> dict[str, float]:
+    more = {} if even else {"accelerator_config": {"even_batches": False}}
+    args = arguments(folder, per_device_eval_batch_size=size, **more)
+    data = ragged_dataset(rows, seed=2)
+    trainer = FineTuner(tiny_model(), args, data_collator=pad, eval_dataset=data)
+    metrics: dict[str, float] = trainer.evaluate()
+    return metrics
+
+
+def interrupted(folder: Path, rank: int) -> dict[str, Any]:
+    """Evaluate 12 batches a process; process 1 alone is told to break off, at its third."""
+    polls = 0
+
+    def told() -> bool:
+        nonlocal polls
+        polls += 1
+        return rank == 1 and polls >= 3
+
+    args = arguments(folder, per_device_eval_batch_size=1)
+    data = ragged_dataset(24)
+    trainer = FineTuner(tiny_model(), args, data_collator=pad, eval_dataset=data, interrupted=told)
+    return {"metrics": trainer.evaluate(), "polls": polls}
+
+
+def poisoned(folder: Path, rank: int) -> dict[str, Any]:
+    """Train; at step 3 the loss of process 1, and nothing else, is infinite."""
+    model, calls = tiny_model(), 0
+
+    def spoil(module: Any, inputs: Any, output: Any) -> Any:
+        nonlocal calls
+        calls += module.training
+        if calls == 3 and rank == 1:
+            output["loss"] = output["loss"] + float("inf")
+        return output
+
+    model.register_forward_hook(spoil)
+    guard = NonFiniteGuard()
+    args = arguments(folder, num_train_epochs=2, per_device_train_batch_size=2)
+    data = ragged_dataset(24)
+    trainer = FineTuner(model, args, data_collator=pad, train_dataset=data, callbacks=[guard])
+    try:
+        trainer.train()
+    except TrainError as error:
+        finite = all(bool(t.isfinite().all()) for t in weights(trainer.model).values())
+        return {"message": error.message, "losses": losses(trainer), "finite": finite}
+    return {"message": "", "losses": losses(trainer)}
+
+
+def stopped(folder: Path) -> dict[str, Any]:
+    stop = EarlyStop(patience=2, threshold=10.0)
+    args = arguments(folder, num_train_epochs=9, eval_strategy="epoch")
+    trainer = FineTuner(
+        tiny_model(),
+        args,
+        data_collator=pad,
+        train_dataset=ragged_dataset(16),
+        eval_dataset=ragged_dataset(5),
+        callbacks=[stop],
+    )
+    trainer.train()
+    return {"step": trainer.state.global_step, "reason": stop.reason}
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    found: dict[str, Any] = {"trained": trained(folder, per_device_train_batch_size=2)}
+    rank = torch.distributed.get_rank()
+    found["evaluated"] = [
+        [rows, size, evaluated(folder, rows, size)]
+        for rows in (1, 2, 3, 7, 12, 13)
+        for size in (1, 2, 5)
+    ]
+    found["uneven"] = [[rows, 2, evaluated(folder, rows, 2, even=False)] for rows in (5, 7, 12)]
+    found["interrupted"] = interrupted(folder, rank)
+    found["poisoned"] = poisoned(folder, rank)
+    found["stopped"] = stopped(folder)
+    (folder / f"rank{rank}.json").write_text(json.dumps(found), encoding="utf-8")
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

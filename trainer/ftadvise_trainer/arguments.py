@@ -1,0 +1,172 @@
+"""Turns a `Config` into the `TrainingArguments` that ftadvise's promises need."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
+
+from ftadvise.text import clean
+from ftadvise_trainer.config_keys import ALIASES
+from ftadvise_trainer.errors import TrainError
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+    from ftadvise_trainer.config import Config
+
+# What the promises hang on, whatever the YAML says; the reasons stand in `config_keys.RESERVED`.
+_PROMISED: dict[str, Any] = {
+    "average_tokens_across_devices": True,
+    "dataloader_drop_last": False,
+    "disable_tqdm": True,
+    "eval_do_concat_batches": True,
+    "greater_is_better": False,
+    "include_num_input_tokens_seen": "non_padding",  # tokens and their speed, in the metrics
+    "load_best_model_at_end": False,  # BestK and `final` do it
+    "logging_nan_inf_filter": False,
+    "prediction_loss_only": True,
+    "remove_unused_columns": False,
+    "save_total_limit": None,  # BestK prunes, and never the best
+}
+# Likewise, but gone from, or not yet in, some versions of transformers, where it is so anyway.
+_WHERE_THERE: dict[str, Any] = {
+    "enable_jit_checkpoint": False,
+    "restore_callback_states_from_checkpoint": False,
+    "save_safetensors": True,
+}
+# Keys of ours that transformers has under the same name.
+_SAME = (
+    "num_train_epochs",
+    "learning_rate",
+    "lr_scheduler_type",
+    "weight_decay",
+    "max_grad_norm",
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+    "eval_strategy",
+    "save_strategy",
+    "logging_steps",
+    "seed",
+)
+
+
+_OLDEST = (5, 17)
+_UPGRADE = "ftadvise needs transformers 5.17 or later: pip install -U transformers"
+
+
+@dataclasses.dataclass(frozen=True)
+class Precision:
+    """The precision that is trained in.
+
+    Attributes:
+        autocast: Whether the forward pass runs under bf16 autocast.
+        note: The same in words, for the person who watches.
+    """
+
+    autocast: bool
+    note: str
+
+
+def precision(config: Config) -> Precision:
+    """Decide on the precision: what the YAML says, else bf16 autocast where a GPU supports it."""
+    import torch
+
+    wanted = config.training.bf16
+    use_cpu = bool(config.training.more.get("use_cpu", False))
+    cuda = torch.cuda.is_available() and not use_cpu
+    # Without emulation: bf16 on a GPU that only pretends to have it is slower than float32.
+    supported = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    if wanted and cuda and not supported:
+        hint = "leave training.bf16 out, or set it to false"
+        raise TrainError("training.bf16 is true, but this GPU does not support bf16", hint=hint)
+    autocast = supported if wanted is None else wanted
+    if config.model.dtype == "bfloat16":
+        weights = (
+            "bfloat16 weights without a float32 copy: updates below 1/256 of a weight are lost"
+        )
+    else:
+        weights = "float32 master weights"
+    return Precision(autocast, f"{weights}, {_autocast_words(autocast, wanted, cuda)}")
+
+
+def _autocast_words(autocast: bool, wanted: bool | None, cuda: bool) -> str:
+    if autocast:
+        return "bf16 autocast" + ("" if wanted is None else " as set")
+    if wanted is False:
+        return "no autocast, as set"
+    return "no autocast: " + ("this GPU does not support bf16" if cuda else "no CUDA GPU is used")
+
+
+def training_arguments(config: Config) -> TrainingArguments:
+    """Return the arguments for `transformers.Trainer`.
+
+    Raises:
+        TrainError: If transformers or the machine does not take them.
+    """
+    from transformers import TrainingArguments
+
+    _check_version()
+    known = {f.name for f in dataclasses.fields(TrainingArguments) if f.init}
+    arguments = _arguments(config)
+    for old, new in ALIASES.items():
+        name, other = (new, old) if new in known else (old, new)
+        if other in arguments:
+            arguments[name] = arguments.pop(other)
+    if absent := sorted(set(arguments) - known):
+        message = f"the installed transformers does not know {', '.join(absent)}"
+        raise TrainError(message, hint=_UPGRADE, code="FT509")
+    arguments |= {key: value for key, value in _WHERE_THERE.items() if key in known}
+    _check_loggers(config.training.report_to)
+    try:
+        return TrainingArguments(**arguments)
+    except (ValueError, TypeError, ImportError, NotImplementedError) as error:
+        message = f"transformers does not take these settings: {clean(error, 400)}"
+        raise TrainError(message, code="FT501") from error
+
+
+def _check_version() -> None:
+    import transformers
+
+    version = str(transformers.__version__)
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < _OLDEST:
+        message = f"transformers {clean(version, 40)} is too old for training"
+        raise TrainError(message, hint=_UPGRADE, code="FT509")
+
+
+def _arguments(config: Config) -> dict[str, Any]:
+    import torch
+
+    training = config.training
+    arguments: dict[str, Any] = {name: getattr(training, name) for name in _SAME}
+    for name in ("eval_steps", "save_steps"):
+        if getattr(training, name) is not None:
+            arguments[name] = getattr(training, name)
+    arguments |= {
+        "output_dir": os.fspath(config.output_dir),
+        # Since transformers 5 a share below 1 is given in the same place as a number of steps.
+        "warmup_steps": training.warmup_ratio,
+        "metric_for_best_model": training.metric_for_best_model,
+        "report_to": list(training.report_to) or "none",
+        "data_seed": training.seed,
+        "bf16": precision(config).autocast,
+        "use_cpu": not torch.accelerator.is_available(),
+    }
+    return arguments | training.more | _PROMISED
+
+
+def _check_loggers(names: tuple[str, ...]) -> None:
+    """Raise now for a logger that is not installed, not after the model was loaded."""
+    if not names or names in (("none",), ("all",)):
+        return
+    from transformers.integrations.integration_utils import (
+        get_available_reporting_integrations,
+    )
+
+    available: list[str] = get_available_reporting_integrations()
+    if missing := [clean(name, 60) for name in names if name not in available]:
+        hint = f"available here: {', '.join(sorted(available)) or 'none'}"
+        message = f"training.report_to: {', '.join(missing)} is unknown or not installed"
+        raise TrainError(message, hint=hint, code="FT509")

@@ -1,0 +1,165 @@
+"""`ftadvise train`: joins the command line through the `register_commands` hook.
+
+Only click is imported here: `ftadvise --help` reads this module, and the first line has to be on
+the screen before torch is loaded, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ftadvise.hookspecs import hookimpl
+from ftadvise.text import clean
+
+if TYPE_CHECKING:
+    from ftadvise_trainer.config_file import Loaded
+    from ftadvise_trainer.mistakes import ConfigError
+
+_NEEDED = ("torch", "transformers", "accelerate", "yaml")
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add `ftadvise train`."""
+    cli.add_command(train)
+
+
+@click.command(
+    name="train",
+    short_help="Fine-tune a model, the best one in checkpoints/final.",
+    epilog="Exit status: 0 done, 2 settings or data, 3 disk, 4 a loss that is not finite, "
+    "5 the folder is in use, 130 or 143 interrupted and saved.",
+)
+@click.argument("config", metavar="CONFIG", type=click.Path())
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help=("Set a key besides the file, as in training.learning_rate=1e-5; may be given again."),
+)
+@click.option(
+    "--output-dir", metavar="DIR", help="Where to write, instead of training.output_dir."
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Go on from the newest valid checkpoint, if there is one.",
+)
+@click.option(
+    "--allow-changed",
+    is_flag=True,
+    help="Resume although settings differ from those of the checkpoint.",
+)
+@click.option("--print-config", is_flag=True, help="Print all settings with defaults, and stop.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print steps, memory, disk and an example as it is trained, and stop.",
+)
+@click.option("--quiet", is_flag=True, help="No progress, only what goes wrong.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    config: str,
+    overrides: tuple[str, ...],
+    output_dir: str | None,
+    resume: bool,
+    allow_changed: bool,
+    print_config: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Fine-tune a model as CONFIG says, a YAML with model:, data: and training:.
+
+    Metrics, checkpoints and the best model (final) are written to training.output_dir. Evaluates
+    as it goes, stops when the YAML's patience runs out, and resumes by itself when it is started
+    again. The path of the final model goes to stdout, everything else to stderr.
+    """
+    # Of several processes only the first speaks; what goes wrong is said by each of them.
+    quiet = quiet or os.environ.get("RANK", "0") != "0"
+    if not (quiet or print_config):
+        click.echo(f"ftadvise train {clean(config, 300)}", err=True)
+    _check_installed(("yaml",) if print_config else _NEEDED)
+    from ftadvise_trainer.mistakes import ConfigError
+
+    try:
+        loaded = _load(config, overrides, output_dir)
+        if print_config:
+            _print_config(loaded)
+            return
+        if loaded.config.lora is not None:
+            _check_installed(("peft",))
+        code = _dry_run(loaded) if dry_run else _train(loaded, resume, allow_changed, quiet)
+    except ConfigError as error:
+        _complain(error)
+        ctx.exit(error.exit_code)
+    ctx.exit(code)
+
+
+def _check_installed(names: tuple[str, ...]) -> None:
+    """Refuse to go on without what training needs, in the words of pip."""
+    missing = [name for name in names if find_spec(name) is None]
+    if not missing:
+        return
+    from ftadvise_trainer.errors import TrainError
+
+    name = {"yaml": "PyYAML"}.get(missing[0], missing[0])
+    message = f"training needs {name}: pip install 'ftadvise[train]'"
+    raise TrainError(message, code="FT509")
+
+
+def _load(path: str, overrides: tuple[str, ...], output_dir: str | None) -> Loaded:
+    from ftadvise_trainer.config_file import load
+
+    if output_dir is not None:
+        import json
+
+        # In quotes, since a folder may be called anything.
+        quoted = json.dumps(output_dir, ensure_ascii=False)
+        overrides = (*overrides, f"training.output_dir={quoted}")
+    return load(path, overrides)
+
+
+def _print_config(loaded: Loaded) -> None:
+    from ftadvise_trainer.config_text import effective_yaml
+
+    click.echo(effective_yaml(loaded), nl=False)
+
+
+def _dry_run(loaded: Loaded) -> int:
+    from ftadvise_trainer import dryrun
+
+    found = dryrun.dry_run(loaded.config)
+    click.echo(dryrun.report(found))
+    return 0 if found.fits_on_disk else 3
+
+
+def _train(loaded: Loaded, resume: bool, allow_changed: bool, quiet: bool) -> int:
+    from ftadvise_trainer import training
+
+    stream: TextIO
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - devnull is no path
+        stream = nowhere if quiet else sys.stderr
+        outcome: Any = training.train(
+            loaded.config, resume=resume, allow_changed=allow_changed, stream=stream
+        )
+    if outcome.final is not None and os.environ.get("RANK", "0") == "0":
+        click.echo(str(outcome.final))
+    return int(outcome.exit_code)
+
+
+def _complain(error: ConfigError) -> None:
+    """Write every mistake on a line of its own."""
+    if len(error.mistakes) == 1:
+        raise error
+    for mistake in error.mistakes:
+        click.echo(f"error: {clean(mistake, 1000)}", err=True)
+    found = f"{len(error.mistakes)} mistakes in {clean(error.name, 300)}"
+    click.echo(f"error: {found} [{error.code}]", err=True)

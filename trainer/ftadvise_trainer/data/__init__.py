@@ -1,0 +1,1 @@
+"""From records on disk to tokens with a loss mask."""

@@ -1,0 +1,128 @@
+"""The parts of an evaluation: the NLL of each row, their sums, and a loader that can end early."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+IGNORED = -100
+"""Label of a token that is not trained."""
+
+INTERRUPTED = "interrupted"
+"""Metric, after the prefix, of an evaluation that was broken off."""
+
+
+class EvalSums:
+    """Sums over an evaluation, the same on every process, and whether it is to be broken off."""
+
+    def __init__(self, accelerator: Any, interrupted: Callable[[], bool] | None) -> None:
+        """Begin at zero."""
+        self.accelerator = accelerator
+        self.interrupted = interrupted
+        self.broken_off = False
+        # With even batches every process sees as many batches, and what pads the last of them can
+        # be told. Without them, processes meet at the end only.
+        self.in_step = accelerator.num_processes > 1 and accelerator.even_batches
+        self.sums: torch.Tensor | None = None
+        # An answer is read one batch late, when it has long arrived: no wait for the device.
+        self.answers: deque[torch.Tensor] = deque(maxlen=2)
+
+    def add(self, nll: torch.Tensor, tokens: torch.Tensor) -> None:
+        """Add one batch: sum of the NLL and number of trained tokens of each of its rows."""
+        stop = self.in_step and self.interrupted is not None and self.interrupted()
+        rows = torch.stack([nll, tokens, torch.full_like(nll, float(stop))], dim=1)
+        if self.in_step:
+            rows = self.accelerator.gather_for_metrics(rows)  # drops the rows that pad the end
+        summed = rows.sum(dim=0)
+        self.answers.append(summed[2])
+        self.sums = summed[:2] if self.sums is None else self.sums + summed[:2]
+
+    def stop(self) -> bool:
+        """Whether to break off now; with several processes, as agreed two batches ago."""
+        if self.in_step:
+            self.broken_off = len(self.answers) == 2 and bool(self.answers[0] > 0)
+        elif self.interrupted is not None:
+            self.broken_off = self.interrupted()
+        return self.broken_off
+
+    def total(self) -> tuple[float, int | None]:
+        """Return the sum of the NLL and the number of tokens; None where there were no labels."""
+        sums = self.sums
+        if self.accelerator.num_processes > 1 and not self.in_step:
+            own = torch.zeros(2) if sums is None else sums
+            own = torch.cat([own, own.new_tensor([float(self.broken_off), float(sums is None)])])
+            every = self.accelerator.gather(own.to(self.accelerator.device)[None])
+            self.broken_off = bool(every[:, 2].any())
+            sums = None if bool(every[:, 3].all()) else every[:, :2].sum(dim=0)
+        if sums is None:
+            return 0.0, None
+        nll, tokens = (float(x) for x in sums.tolist())
+        return nll, int(tokens)
+
+
+class Interruptible:
+    """A data loader that ends early when its evaluation is to be broken off."""
+
+    def __init__(self, dataloader: Any, sums: EvalSums) -> None:
+        """Wrap `dataloader`."""
+        self.dataloader = dataloader
+        self.eval_sums = sums
+
+    def __getattr__(self, name: str) -> Any:
+        """Look like the data loader."""
+        return getattr(self.dataloader, name)
+
+    def __len__(self) -> int:
+        """Batches in the data loader."""
+        return len(self.dataloader)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches until the end, or until it is time to stop."""
+        for batch in self.dataloader:
+            if self.eval_sums.stop():
+                # What accelerate does at the end of a loader that is read to its end.
+                end = getattr(self.dataloader, "end", None)
+                if end is not None:
+                    end()
+                return
+            yield batch
+
+
+def logits_of(outputs: Any) -> torch.Tensor:
+    """Return the logits from what a model returned when it was given no labels."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    return cast("torch.Tensor", outputs["logits"] if isinstance(outputs, dict) else outputs[0])
+
+
+def nll_by_row(
+    logits: torch.Tensor, labels: torch.Tensor, shift_labels: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the sum of the token NLL and the number of trained tokens of each row.
+
+    Args:
+        logits: Shape (rows, tokens, vocabulary), of any float type.
+        labels: Shape (rows, tokens), -100 where not trained.
+        shift_labels: The label of the next token at each place, where the collator gives it.
+
+    Returns:
+        Two tensors of shape (rows,), float64 (float32 on Apple's GPUs, which have no other).
+    """
+    if shift_labels is None:
+        logits, shift_labels = logits[:, :-1], labels[:, 1:]
+    shift_labels = shift_labels.to(logits.device)
+    wide = torch.float32 if logits.device.type == "mps" else torch.float64
+    # Row by row, because the float32 copy of all logits is what eval runs out of memory for.
+    sums = [
+        functional.cross_entropy(row.float(), wanted, ignore_index=IGNORED, reduction="none")
+        .to(wide)
+        .sum()
+        for row, wanted in zip(logits, shift_labels, strict=True)
+    ]
+    return torch.stack(sums), shift_labels.ne(IGNORED).sum(dim=1).to(wide)

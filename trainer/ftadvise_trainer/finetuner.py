@@ -1,0 +1,168 @@
+"""FineTuner: transformers' Trainer with a loss that is a mean over tokens, however they are cut.
+
+What it changes, and nothing else:
+
+* The training loss is the sum over tokens divided by the number of trained tokens of the whole
+  optimizer step, all micro-batches and all processes together. transformers does so for models
+  that take `num_items_in_batch`; here it holds for every causal language model.
+* The eval loss is the sum over tokens divided by the number of trained tokens of the whole eval
+  set. transformers takes the mean over batches of the mean over tokens, which changes with the
+  eval batch size (transformers issue 39241). No logits outlive their batch.
+* An evaluation can be broken off, so that a preemption notice does not wait for its end.
+* The raw loss of every micro-batch is shown to a `NonFiniteGuard` among the callbacks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from accelerate.utils import send_to_device  # type: ignore[import-untyped]
+from torch.nn import functional
+from transformers import PrinterCallback, ProgressCallback, Trainer
+
+from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
+from ftadvise_trainer.callbacks.progress import Progress
+from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.evaluation import (
+    IGNORED,
+    INTERRUPTED,
+    EvalSums,
+    Interruptible,
+    logits_of,
+    nll_by_row,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transformers.trainer_utils import EvalLoopOutput
+
+
+class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
+    """A `transformers.Trainer` for causal language models whose losses can be compared."""
+
+    def __init__(
+        self, *args: Any, interrupted: Callable[[], bool] | None = None, **kwargs: Any
+    ) -> None:
+        """Take what `transformers.Trainer` takes.
+
+        Args:
+            *args: As for `transformers.Trainer`.
+            interrupted: Asked before each eval batch whether to break the evaluation off. With
+                several processes, one yes is enough for all of them.
+            **kwargs: As for `transformers.Trainer`.
+
+        Raises:
+            TrainError: FT501 when tokens are to be averaged by process instead of over all.
+        """
+        super().__init__(*args, **kwargs)
+        if self.accelerator.num_processes > 1 and not self.args.average_tokens_across_devices:
+            raise TrainError(
+                "average_tokens_across_devices is off: each process would average over its own "
+                "tokens, and the loss would depend on the number of processes",
+                hint="Leave average_tokens_across_devices out of the settings.",
+            )
+        self.interrupted = interrupted
+        self.sums: EvalSums | None = None
+        self.data_collator: Any = FirstLabelIgnored(self.data_collator)
+        if not self.model_accepts_loss_kwargs and self.compute_loss_func is None:
+            self.compute_loss_func: Any = token_loss
+        if any(isinstance(callback, Progress) for callback in self.callback_handler.callbacks):
+            self.remove_callback(PrinterCallback)
+            self.remove_callback(ProgressCallback)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> torch.Tensor | tuple[torch.Tensor, Any]:
+        """Return the loss as transformers does, and show it to the guards."""
+        result: Any = super().compute_loss(model, inputs, *args, **kwargs)
+        loss: torch.Tensor = result[0] if isinstance(result, tuple) else result
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, NonFiniteGuard) and model.training:
+                callback.saw(loss, inputs)
+        return cast("torch.Tensor | tuple[torch.Tensor, Any]", result)
+
+    def prediction_step(
+        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, *args: Any, **kw: Any
+    ) -> tuple[torch.Tensor | None, Any, Any]:
+        """Add a batch to the sums of the evaluation; outside of one, do as transformers does.
+
+        The loss is left out of the result, so that transformers averages none.
+        """
+        if self.sums is None or inputs.get("labels") is None:
+            step = super().prediction_step(model, inputs, prediction_loss_only, *args, **kw)
+            return cast("tuple[torch.Tensor | None, Any, Any]", step)
+        inputs = dict(send_to_device(inputs, self.accelerator.device))
+        labels, shifted = inputs.pop("labels"), inputs.pop("shift_labels", None)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            logits = logits_of(model(**inputs))
+            self.sums.add(*nll_by_row(logits, labels, shifted))
+        return (None, None, None) if prediction_loss_only else (None, logits, labels)
+
+    def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """Evaluate, with the loss as the sum over all tokens divided by their number.
+
+        Metrics besides those of transformers: `eval_tokens`, the trained tokens that `eval_loss`
+        is the mean over. An evaluation that was broken off has neither of the two, and
+        `eval_interrupted` instead. Label smoothing does not enter the eval loss.
+        """
+        prefix = cast("str", kwargs.get("metric_key_prefix", args[3] if len(args) > 3 else "eval"))
+        self.sums = sums = EvalSums(self.accelerator, self.interrupted)
+        try:
+            loader: Any = Interruptible(dataloader, sums)
+            output: Any = super().evaluation_loop(loader, *args, **kwargs)
+        finally:
+            self.sums = None
+        nll, tokens = sums.total()
+        metrics = cast("dict[str, float]", output.metrics)
+        if sums.broken_off:
+            metrics[f"{prefix}_{INTERRUPTED}"] = 1.0
+        elif tokens is not None:
+            metrics[f"{prefix}_loss"] = nll / tokens if tokens else float("nan")
+            metrics[f"{prefix}_tokens"] = tokens
+        return cast("EvalLoopOutput", output)
+
+
+class FirstLabelIgnored:
+    """A collator whose first label in each row is not trained.
+
+    Nothing predicts the first token, so this changes no loss. It makes the number of labels the
+    number of trained tokens, which transformers gets wrong for models it does not know.
+    """
+
+    def __init__(self, collator: Callable[[Any], Any]) -> None:
+        """Wrap `collator`."""
+        self.collator = collator
+
+    def __call__(self, rows: Any) -> Any:
+        """Collate `rows`."""
+        batch = self.collator(rows)
+        labels = batch.get("labels") if hasattr(batch, "get") else None
+        if isinstance(labels, torch.Tensor) and labels.dim() > 1 and "shift_labels" not in batch:
+            batch["labels"] = labels = labels.clone()  # it may be `input_ids` itself
+            labels[..., 0] = IGNORED
+        return batch
+
+
+def token_loss(
+    outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+) -> torch.Tensor:
+    """Return the loss of a model that cannot be told the number of trained tokens of the step."""
+    logits = logits_of(outputs)[:, :-1].float()
+    wanted = labels[:, 1:].to(logits.device)
+    total = functional.cross_entropy(
+        logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return total / (wanted.ne(IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
+
+
+def needs_eval(log_history: list[dict[str, Any]]) -> bool:
+    """Return whether the newest evaluation was broken off, so that a resume has to redo it.
+
+    `TrainingArguments(eval_on_start=True)` redoes it before the first step.
+    """
+    for row in reversed(log_history):
+        if any(key.endswith("_runtime") and not key.startswith("train") for key in row):
+            return any(key.endswith(f"_{INTERRUPTED}") for key in row)
+    return False

@@ -1,0 +1,82 @@
+"""The final model, loaded again: what eval loss does it give, and how an adapter is merged."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoModelForCausalLM, PrinterCallback
+
+from ftadvise_trainer.data.collate import Collator
+from ftadvise_trainer.finetuner import FineTuner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ftadvise_trainer.config import Config
+    from ftadvise_trainer.data.prepare import Prepared
+
+ADAPTER = "adapter_config.json"
+
+
+def eval_loss_of(
+    folder: Path, config: Config, trainer: FineTuner, tokenizer: Any, prepared: Prepared
+) -> float:
+    """Load the model in `folder` and return its eval loss on the run's eval data.
+
+    The trained model leaves the accelerator first, so that one of them has room at a time.
+    """
+    device = trainer.model.device
+    trainer.model.to("cpu")
+    try:
+        args = copy.copy(trainer.args)
+        args.report_to = []
+        scorer = FineTuner(
+            model=load(folder, config),
+            args=args,
+            eval_dataset=prepared.eval,
+            data_collator=Collator(tokenizer.pad_token_id),
+            processing_class=tokenizer,
+        )
+        scorer.remove_callback(PrinterCallback)
+        return float(scorer.evaluate()["eval_loss"])
+    finally:
+        gc.collect()
+        trainer.model.to(device)
+
+
+def load(folder: Path, config: Config) -> Any:
+    """Return the model in `folder`: whole, or the adapter on the model it was trained on."""
+    dtype = getattr(torch, config.model.dtype)
+    if not (folder / ADAPTER).exists():
+        return AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(base_model(config), str(folder))
+
+
+def base_model(config: Config) -> Any:
+    """Return the model under the adapter, as it was before the run."""
+    from dataclasses import replace
+
+    from ftadvise_trainer import models
+    from ftadvise_trainer.tokenizers import load_tokenizer
+
+    family = models.family_of(config)
+    tokenizer = load_tokenizer(config, family)
+    return models.load_model(replace(config, lora=None), tokenizer, family)
+
+
+def merged_adapter(config: Config) -> Callable[[Path], None]:
+    """Return a last touch for `final`: the adapter merged into the model it was trained on."""
+
+    def merge(folder: Path) -> None:
+        model = load(folder, config).merge_and_unload()
+        for name in ("adapter_model.safetensors", ADAPTER):
+            (folder / name).unlink()
+        model.save_pretrained(str(folder))
+
+    return merge
