@@ -42,9 +42,9 @@ def texts(folder: Path, most: int) -> Iterator[str]:
 
 def tokenizer_for(folder: Path, size: int) -> Tokenizer:
     """Train a byte-level BPE tokenizer on the text; its first token is for padding."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    tokenizer: Any = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=["<pad>"], show_progress=False)
     tokenizer.train_from_iterator(texts(folder, 400), trainer)
     return tokenizer
@@ -114,8 +114,8 @@ def run(kind: type[Trainer], rows: list[dict[str, list[int]]], steps: int, tiny:
         trainer = kind(
             model=model_of(tiny),
             args=arguments(folder, steps),
-            train_dataset=rows[EVAL_EXAMPLES:],  # type: ignore[arg-type]
-            eval_dataset=rows[:EVAL_EXAMPLES],  # type: ignore[arg-type]
+            train_dataset=rows[EVAL_EXAMPLES:],
+            eval_dataset=rows[:EVAL_EXAMPLES],
             data_collator=Collator(PAD),
         )
         began = time.perf_counter()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ftadvise
-from ftadvise.numbers import short
+from ftadvise.numbers import chance, short
 from ftadvise.reports import markdown, text, words
 from ftadvise.reports.configuration import training_block
 from ftadvise.reports.style import Style
@@ -100,7 +100,7 @@ def test_evaluating_every_epoch_is_said_in_words_and_leaves_no_steps(chat: Advic
     [(0.0, "<1 %"), (0.004, "<1 %"), (0.05, "5 %"), (0.5, "50 %"), (0.999, ">99 %"), (1, ">99 %")],
 )
 def test_a_chance_is_never_a_certainty(share: float, said: str) -> None:
-    assert words.chance(share) == said
+    assert chance(share) == said
 
 
 @pytest.mark.parametrize("status", ["detected", "suspected", "none", "not identified"])

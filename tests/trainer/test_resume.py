@@ -43,7 +43,7 @@ def config(folder: Path, workers: int = 0, **training: Any) -> Config:
     return replace(loaded, training=replace(settings, **training))
 
 
-class KillAt(TrainerCallback):
+class KillAt(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
     """Kills its own process after a micro-batch (odd) or an optimizer step (even)."""
 
     def __init__(self, moment: int) -> None:

@@ -29,8 +29,9 @@ def eval_loss_of(
 
     The trained model leaves the accelerator first, so that one of them has room at a time.
     """
-    device = trainer.model.device
-    trainer.model.to("cpu")
+    trained: Any = trainer.model
+    device = trained.device
+    trained.to("cpu")
     try:
         args = copy.copy(trainer.args)
         args.report_to = []
@@ -45,7 +46,7 @@ def eval_loss_of(
         return float(scorer.evaluate()["eval_loss"])
     finally:
         gc.collect()
-        trainer.model.to(device)
+        trained.to(device)
 
 
 def load(folder: Path, config: Config) -> Any:
