@@ -40,7 +40,7 @@ def texts(folder: Path, most: int) -> Iterator[str]:
         yield path.read_text(encoding="utf-8", errors="replace")
 
 
-def tokenizer_for(folder: Path, size: int) -> Tokenizer:
+def tokenizer_for(folder: Path, size: int) -> Any:
     """Train a byte-level BPE tokenizer on the text; its first token is for padding."""
     tokenizer: Any = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -50,7 +50,7 @@ def tokenizer_for(folder: Path, size: int) -> Tokenizer:
     return tokenizer
 
 
-def examples(folder: Path, tokenizer: Tokenizer, count: int) -> list[dict[str, list[int]]]:
+def examples(folder: Path, tokenizer: Any, count: int) -> list[dict[str, list[int]]]:
     """Cut the text into `count` examples of log-normally ragged length."""
     rng = np.random.default_rng(0)
     shortest, longest, median = LENGTHS
@@ -108,7 +108,7 @@ def arguments(folder: str, steps: int) -> TrainingArguments:
     )
 
 
-def run(kind: type[Trainer], rows: list[dict[str, list[int]]], steps: int, tiny: bool) -> Any:
+def run(kind: type[Trainer], rows: Any, steps: int, tiny: bool) -> Any:
     """Train once and return the losses, the eval losses by batch size, and the speed."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = kind(
