@@ -32,10 +32,14 @@ def title(advice: Advice) -> str:
 
 
 def contents(advice: Advice) -> str:
-    """Return what was read: format, points, epochs and schedule."""
-    seen = advice.observed
-    pairs = ((seen.train_points, "train"), (seen.eval_points, "eval"))
-    losses = [f"{n} {kind} {'loss' if n == 1 else 'losses'}" for n, kind in pairs if n]
+    """Return what was read: format, points with the key they stood under, epochs and schedule."""
+    seen, run = advice.observed, advice.run
+    pairs = ((seen.train_points, "train", run.train.key), (seen.eval_points, "eval", run.eval.key))
+    losses = [
+        f"{n} {kind} {'loss' if n == 1 else 'losses'} ({clean(key, 40)})"
+        for n, kind, key in pairs
+        if n
+    ]
     parts = [" and ".join(losses), f"{short(seen.epochs)} epochs"]
     if seen.steps_per_epoch:
         parts[-1] += f" of {short(seen.steps_per_epoch)} steps"
