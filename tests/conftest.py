@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import os
+
+# Many tests train in processes of their own, on machines with few cores; and none may ask a hub.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 import subprocess
 import sys
 from collections.abc import Callable
