@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -213,34 +214,45 @@ def test_every_default_is_a_setting_of_the_trainer(name: str) -> None:
     assert FAMILIES[name].defaults.keys() <= known
 
 
+USES_IT = """
+import sys
+from pathlib import Path
+import ftadvise_tinyfamily
+from made_tokenizers import bytes_tokenizer
+from transformers import GPTNeoConfig
+from ftadvise.testing import check_family
+from ftadvise_trainer.config import Config, ModelConfig
+from ftadvise_trainer.models import family_of
+
+assert Path(ftadvise_tinyfamily.__file__).parent == Path(sys.argv[1])
+tokenizer = bytes_tokenizer(eos="<|endoftext|>")
+check_family(ftadvise_tinyfamily.TINY_STORIES, tokenizer)
+GPTNeoConfig().save_pretrained("model")
+tokenizer.save_pretrained("model")
+print(family_of(Config(model=ModelConfig(name_or_path="model"), path="t.yaml")).name)
+"""
+
+
 def test_a_third_party_adds_a_family_in_two_files(tmp_path: Path) -> None:
     example = ROOT / "examples" / "ftadvise-tinyfamily"
-    info = tmp_path / "ftadvise_tinyfamily-1.0.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: ftadvise-tinyfamily\nVersion: 1.0.0\n"
-    )
-    (info / "entry_points.txt").write_text("[ftadvise]\ntinyfamily = ftadvise_tinyfamily\n")
-    (tmp_path / "ftadvise_tinyfamily.py").write_bytes(
-        (example / "ftadvise_tinyfamily.py").read_bytes()
-    )
-    code = (
-        "import json, ftadvise_tinyfamily, ftadvise.testing\n"
-        "from ftadvise_trainer import families\n"
-        "ftadvise.testing.check_family(ftadvise_tinyfamily.TINY_STORIES)\n"
-        "print(json.dumps([family.name for family in families.known()]))\n"
-    )
-    paths = [str(tmp_path), *(str(ROOT / root) for root in ("advisor", "trainer", "plugins"))]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"PYTHONPATH": ":".join(paths), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert {"tinystories", "generic"} <= set(json.loads(done.stdout))
-    assert sorted(path.name for path in example.iterdir() if path.suffix in (".py", ".toml")) == [
-        "ftadvise_tinyfamily.py",
-        "pyproject.toml",
-    ]
+    files = [path.name for path in example.iterdir() if path.suffix in (".py", ".toml")]
+    assert sorted(files) == ["ftadvise_tinyfamily.py", "pyproject.toml"]
+    site = tmp_path / "site"
+    known = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT / "tests")])}
+    known.pop("FTADVISE_NO_PLUGINS", None)
+
+    def python(*arguments: str) -> str:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(
+            command, env=known, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    pip = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation")
+    python(*pip, "--target", str(site), str(example))
+    plugins = json.loads(python("-m", "ftadvise", "plugins", "--format", "json"))["plugins"]
+    (found,) = [plugin for plugin in plugins if plugin["name"] == "tinyfamily"]
+    assert (found["version"], found["error"]) == ("1.0.0", "")
+    assert found["hooks"] == ["register_model_families"]
+    assert python("-c", USES_IT, str(site)) == "tinystories\n"

@@ -260,18 +260,6 @@ def test_code_in_a_model_folder_never_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_remote_code_needs_the_model_and_a_whole_revision_by_name(tmp_path: Path) -> None:
-    from ftadvise_trainer.tokenizers import loading
-
-    commit = "a" * 40
-    config = config_for(tmp_path, name_or_path="org/model", revision=commit)
-    assert loading(config, None)["trust_remote_code"] is False
-    assert loading(config, f"org/model@{commit}")["trust_remote_code"] is True
-    for wrong in (f"org/other@{commit}", "org/model@main", "org/model", f"org/model@{'b' * 40}"):
-        with pytest.raises(TrainError, match="remote code"):
-            loading(config, wrong)
-
-
 @pytest.mark.parametrize(
     ("model", "said"),
     [

@@ -256,5 +256,5 @@ NO_ROOM = DryRun(
 def test_a_dry_run_that_finds_no_room_on_the_disk_exits_as_the_run_would(
     cli: click.Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ftadvise_trainer.dryrun.dry_run", lambda config: NO_ROOM)
+    monkeypatch.setattr("ftadvise_trainer.dryrun.dry_run", lambda config, **how: NO_ROOM)
     assert run(cli, TINY, "--dry-run").exit_code == 3

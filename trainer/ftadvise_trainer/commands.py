@@ -57,6 +57,13 @@ def register_commands(cli: click.Group) -> None:
     is_flag=True,
     help="Resume although settings differ from those of the checkpoint.",
 )
+@click.option(
+    "--remote-code",
+    metavar="NAME@REVISION",
+    help="Let the model's own code run, at this commit (40 digits) of this repository. "
+    "On a terminal it asks first.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask whether remote code may run.")
 @click.option("--print-config", is_flag=True, help="Print all settings with defaults, and stop.")
 @click.option(
     "--dry-run",
@@ -72,6 +79,8 @@ def train(
     output_dir: str | None,
     resume: bool,
     allow_changed: bool,
+    remote_code: str | None,
+    yes: bool,
     print_config: bool,
     dry_run: bool,
     quiet: bool,
@@ -96,7 +105,12 @@ def train(
             return
         if loaded.config.lora is not None:
             _check_installed(("peft",))
-        code = _dry_run(loaded) if dry_run else _train(loaded, resume, allow_changed, quiet)
+        if remote_code is not None:
+            _consent(loaded, remote_code, yes)
+        if dry_run:
+            code = _dry_run(loaded, remote_code)
+        else:
+            code = _train(loaded, resume, allow_changed, remote_code, quiet)
     except ConfigError as error:
         _complain(error)
         ctx.exit(error.exit_code)
@@ -133,22 +147,54 @@ def _print_config(loaded: Loaded) -> None:
     click.echo(effective_yaml(loaded), nl=False)
 
 
-def _dry_run(loaded: Loaded) -> int:
+def _consent(loaded: Loaded, remote_code: str, yes: bool) -> None:
+    """Refuse code that is not that of the model, and ask whoever sits at the terminal.
+
+    Without a terminal nobody can be asked, and the option is the consent.
+    """
+    from ftadvise_trainer import remote_code as code
+    from ftadvise_trainer.errors import TrainError
+
+    code.allowed(loaded.config, remote_code)
+    if yes or not _at_terminal():
+        return
+    if "RANK" in os.environ:
+        raise TrainError(
+            "of several processes at one terminal none can ask whether remote code may run",
+            hint="Look at the code, then add --yes.",
+        )
+    name, revision = code.split(remote_code)
+    question = f"Run the code of {clean(name, 200)} at {revision}, with all your rights?"
+    if not click.confirm(question, default=False, err=True):
+        raise TrainError("remote code was not allowed to run; nothing was loaded")
+
+
+def _at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _dry_run(loaded: Loaded, remote_code: str | None) -> int:
     from ftadvise_trainer import dryrun
 
-    found = dryrun.dry_run(loaded.config)
+    found = dryrun.dry_run(loaded.config, remote_code=remote_code)
     click.echo(dryrun.report(found))
     return 0 if found.fits_on_disk else 3
 
 
-def _train(loaded: Loaded, resume: bool, allow_changed: bool, quiet: bool) -> int:
+def _train(
+    loaded: Loaded, resume: bool, allow_changed: bool, remote_code: str | None, quiet: bool
+) -> int:
     from ftadvise_trainer import training
 
     stream: TextIO
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - devnull is no path
         stream = nowhere if quiet else sys.stderr
         outcome: Any = training.train(
-            loaded.config, resume=resume, allow_changed=allow_changed, stream=stream
+            loaded.config,
+            resume=resume,
+            allow_changed=allow_changed,
+            stream=stream,
+            remote_code=remote_code,
         )
     if outcome.final is not None and os.environ.get("RANK", "0") == "0":
         click.echo(str(outcome.final))

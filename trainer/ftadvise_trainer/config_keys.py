@@ -24,7 +24,8 @@ _NO_HUB = (
 _LAUNCHER = "the launcher sets it; leave it out"
 _LOSS_ONLY = "eval loss is the only metric, and logits are not kept"
 _NOT_IN_A_FILE = (
-    "code from a model repository is never run because a file says so; nothing in a YAML allows it"
+    "code from a model repository is never run because a file says so; nothing in a YAML allows it, "
+    "only --remote-code NAME@REVISION does"
 )
 
 # Arguments of transformers that a YAML may not set, because a promise of ftadvise hangs on them.
@@ -136,7 +137,7 @@ def argument_types() -> dict[str, Any]:
 
 def why_not(section: str, key: str) -> str | None:
     """Return why a key cannot stand in a section, or None when `TrainingArguments` has it."""
-    if key == "trust_remote_code":
+    if key in ("trust_remote_code", "remote_code", "code_revision"):
         return _NOT_IN_A_FILE
     if section == "training" and key in RESERVED:
         return f"cannot be set: {RESERVED[key]}"

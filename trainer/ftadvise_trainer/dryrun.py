@@ -100,8 +100,12 @@ def steps_of(config: Config, examples: int, train_batch: int, processes: int = 1
     return Steps(examples, batch, per_epoch, total / per_epoch, total, evaluations)
 
 
-def dry_run(config: Config) -> DryRun:
+def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     """Prepare the data, measure the model and look at what there is; nothing is written.
+
+    Args:
+        config: The settings.
+        remote_code: As for `training.train`.
 
     Raises:
         TrainError: As the run itself would.
@@ -113,9 +117,10 @@ def dry_run(config: Config) -> DryRun:
     from ftadvise_trainer.preflight import BYTES, estimate_checkpoint_bytes
 
     arguments = training_arguments(config)
-    family = family_of(config)
-    prepared = prepare(config, load_tokenizer(config, family), family)
-    shape = shape_of(config, family)
+    family = family_of(config, remote_code=remote_code)
+    tokenizer = load_tokenizer(config, family, remote_code=remote_code)
+    prepared = prepare(config, tokenizer, family)
+    shape = shape_of(config, family, remote_code=remote_code)
     decided = precision(config)
     longest = max(prepared.train.lengths)
     memory = needed(

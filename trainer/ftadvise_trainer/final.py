@@ -23,8 +23,9 @@ FINAL = "final"
 TOLERANCE = 1e-4
 """Relative difference from the recorded eval loss that rounding on another batch may make."""
 
-# The model, its tokenizer and chat template, its generation config; neither optimizer nor states.
-_KEPT = (".safetensors", ".json", ".jinja", ".txt", ".model", ".md", ".tiktoken")
+# The model and what code it brought, its tokenizer and chat template, its generation config;
+# neither optimizer nor states.
+_KEPT = (".safetensors", ".json", ".jinja", ".txt", ".model", ".md", ".tiktoken", ".py")
 _LEFT_OUT = ("trainer_state.json", MANIFEST)
 _BUILDING, _OLD, _REJECTED = ".building-final", ".old-final", "final-rejected"
 

@@ -54,16 +54,21 @@ class Memory:
         return self.weights + self.gradients + self.adam + self.autocast_copies + self.activations
 
 
-def shape_of(config: Config, family: ModelFamily) -> Shape:
+def shape_of(config: Config, family: ModelFamily, *, remote_code: str | None = None) -> Shape:
     """Return the shape of the model that the settings name, without loading its weights."""
     import torch
     from transformers import AutoModelForCausalLM
 
     from ftadvise_trainer.models import model_config
+    from ftadvise_trainer.remote_code import allowed
 
-    settings = model_config(config)
+    settings = model_config(config, remote_code)
+    how: dict[str, Any] = {}
+    if remote_code is not None and getattr(settings, "auto_map", None):
+        how = allowed(config, remote_code)
+        how.pop("revision")
     with torch.device("meta"):  # shapes alone, no memory
-        model = AutoModelForCausalLM.from_config(settings)
+        model = AutoModelForCausalLM.from_config(settings, **how)
     parameters = sum(p.numel() for p in model.parameters())
     text: Any = settings.get_text_config()
     hidden = int(text.hidden_size)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ftadvise_trainer import families as rooms
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.remote_code import allowed
 from ftadvise_trainer.tokenizers import (
     ADDED_PAD,
     first_line,
     load_tokenizer,
-    loading,
     located,
     raw_tokenizer,
 )
@@ -38,7 +38,7 @@ def family_of(
     Args:
         config: The run's settings.
         families: Those to choose from; all that are installed when left out.
-        remote_code: As in `loading`.
+        remote_code: As in `allowed`.
 
     Raises:
         TrainError: FT501, nothing could be loaded or no family has that name.
@@ -67,7 +67,7 @@ def model_config(config: Config, remote_code: str | None = None) -> Any:
     here = str(config.find(name).absolute()) if key == "model.config" else name
     place = located(config, here, key)
     try:
-        return auto.from_pretrained(place, **loading(config, remote_code))
+        return auto.from_pretrained(place, **allowed(config, remote_code))
     except (OSError, ValueError, KeyError) as error:
         raise TrainError(
             f"no model could be loaded from {name!r}: {first_line(error)}",
@@ -87,7 +87,7 @@ def load_model(
         config: The run's settings.
         tokenizer: As `load_tokenizer` gives it.
         family: As `family_of` gives it.
-        remote_code: As in `loading`.
+        remote_code: As in `allowed`.
 
     Raises:
         TrainError: FT501, it cannot be loaded; FT509, peft is missing.
@@ -138,7 +138,7 @@ def _pretrained(config: Config, remote_code: str | None) -> Any:
             dtype=getattr(torch, config.model.dtype),
             use_safetensors=True,
             **_attention(config),
-            **loading(config, remote_code),
+            **allowed(config, remote_code),
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise TrainError(

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, PrinterCallback
 
 from ftadvise_trainer.data.collate import Collator
 from ftadvise_trainer.finetuner import FineTuner
+from ftadvise_trainer.remote_code import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,12 @@ ADAPTER = "adapter_config.json"
 
 
 def eval_loss_of(
-    folder: Path, config: Config, trainer: FineTuner, tokenizer: Any, prepared: Prepared
+    folder: Path,
+    config: Config,
+    trainer: FineTuner,
+    tokenizer: Any,
+    prepared: Prepared,
+    remote_code: str | None = None,
 ) -> float:
     """Load the model in `folder` and return its eval loss on the run's eval data.
 
@@ -36,7 +42,7 @@ def eval_loss_of(
         args = copy.copy(trainer.args)
         args.report_to = []
         scorer = FineTuner(
-            model=load(folder, config),
+            model=load(folder, config, remote_code),
             args=args,
             eval_dataset=prepared.eval,
             data_collator=Collator(tokenizer.pad_token_id),
@@ -49,33 +55,39 @@ def eval_loss_of(
         trained.to(device)
 
 
-def load(folder: Path, config: Config) -> Any:
+def load(folder: Path, config: Config, remote_code: str | None = None) -> Any:
     """Return the model in `folder`: whole, or the adapter on the model it was trained on."""
     dtype = getattr(torch, config.model.dtype)
     if not (folder / ADAPTER).exists():
-        return AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
+        # The code, if there is any, was saved with the weights; the commit holds for the rest.
+        how = allowed(config, remote_code)
+        how.pop("revision", None)
+        return AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, **how
+        )
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(base_model(config), str(folder))
+    return PeftModel.from_pretrained(base_model(config, remote_code), str(folder))
 
 
-def base_model(config: Config) -> Any:
+def base_model(config: Config, remote_code: str | None = None) -> Any:
     """Return the model under the adapter, as it was before the run."""
     from dataclasses import replace
 
     from ftadvise_trainer import models
     from ftadvise_trainer.tokenizers import load_tokenizer
 
-    family = models.family_of(config)
-    tokenizer = load_tokenizer(config, family)
-    return models.load_model(replace(config, lora=None), tokenizer, family)
+    family = models.family_of(config, remote_code=remote_code)
+    tokenizer = load_tokenizer(config, family, remote_code=remote_code)
+    whole = replace(config, lora=None)
+    return models.load_model(whole, tokenizer, family, remote_code=remote_code)
 
 
-def merged_adapter(config: Config) -> Callable[[Path], None]:
+def merged_adapter(config: Config, remote_code: str | None = None) -> Callable[[Path], None]:
     """Return a last touch for `final`: the adapter merged into the model it was trained on."""
 
     def merge(folder: Path) -> None:
-        model = load(folder, config).merge_and_unload()
+        model = load(folder, config, remote_code).merge_and_unload()
         for name in ("adapter_model.safetensors", ADAPTER):
             (folder / name).unlink()
         model.save_pretrained(str(folder))

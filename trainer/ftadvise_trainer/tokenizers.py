@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftadvise.templates import PLAIN, has_marks, without_marks
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.remote_code import allowed
 
 if TYPE_CHECKING:
     from ftadvise.families import ModelFamily
@@ -14,30 +15,6 @@ if TYPE_CHECKING:
 
 ADDED_PAD = "<|pad|>"
 _PROBE = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}]
-
-
-def loading(config: Config, remote_code: str | None) -> dict[str, Any]:
-    """Return what every `from_pretrained` of this run is called with.
-
-    Args:
-        config: The run's settings.
-        remote_code: `NAME@REVISION` of a model whose own code may run. It comes from the command
-            line, never from a file, and REVISION is a whole commit hash.
-    """
-    model = config.model
-    arguments: dict[str, Any] = {"trust_remote_code": False}
-    if model.revision:
-        arguments["revision"] = model.revision
-    if remote_code is not None:
-        name, _, revision = remote_code.rpartition("@")
-        if name != model.name_or_path or len(revision) != 40 or revision != model.revision:
-            raise TrainError(
-                f"remote code is allowed for {remote_code!r}, "
-                f"but the model is {model.name_or_path!r} at {model.revision or 'no revision'!r}",
-                hint="Name the model and its revision, a commit hash of 40 digits, in both places.",
-            )
-        arguments["trust_remote_code"] = True
-    return arguments
 
 
 def located(config: Config, name: str, key: str) -> str:
@@ -58,10 +35,9 @@ def raw_tokenizer(config: Config, remote_code: str | None = None) -> Any:
     model = config.model
     name = model.tokenizer or model.name_or_path or folder_of(model.config or "")
     place = located(config, name, "model.tokenizer")
-    arguments = loading(config, remote_code)
+    arguments = allowed(config, remote_code)
     if model.tokenizer and model.tokenizer != model.name_or_path:
-        arguments.pop("revision", None)  # it is the model's
-        arguments["trust_remote_code"] = False
+        arguments = {"trust_remote_code": False}  # code and revision are the model's
     try:
         tokenizer: Any = auto.from_pretrained(place, **arguments)
     except (OSError, ValueError, KeyError, ImportError) as error:

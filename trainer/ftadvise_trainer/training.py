@@ -72,6 +72,7 @@ class _Job:
     prepared: Prepared
     settings: dict[str, Any]
     start: Start
+    remote_code: str | None
 
 
 def train(
@@ -81,6 +82,7 @@ def train(
     allow_changed: bool = False,
     stream: TextIO,
     callbacks: Sequence[TrainerCallback] = (),
+    remote_code: str | None = None,
 ) -> Outcome:
     """Fine-tune a model as `config` says, and put the best one into `output_dir/final`.
 
@@ -90,6 +92,7 @@ def train(
         allow_changed: Whether to go on even when settings have changed that a resume refuses.
         stream: Where to say what goes on.
         callbacks: More callbacks for the trainer.
+        remote_code: `NAME@REVISION` of the model whose own code may run; None lets none run.
 
     Raises:
         TrainError: FT501 to FT510, as its docstring says.
@@ -99,8 +102,8 @@ def train(
     with ExitStack() as stack:
         stack.enter_context(disk_errors(output))
         stack.enter_context(FolderLock(output))
-        family = models.family_of(config)
-        tokenizer = load_tokenizer(config, family)
+        family = models.family_of(config, remote_code=remote_code)
+        tokenizer = load_tokenizer(config, family, remote_code=remote_code)
         prepared = prepare(config, tokenizer, family)
         settings = settings_of(config, prepared)
         arguments = training_arguments(config)
@@ -109,9 +112,9 @@ def train(
         arguments.eval_on_start = arguments.eval_on_start or start.eval_first
         said = [*models.notes(config, tokenizer, family), precision(config).note]
         _say(stream, [*prepared.report.lines(), *said, *start.lines])
-        model = models.load_model(config, tokenizer, family)
+        model = models.load_model(config, tokenizer, family, remote_code=remote_code)
         _check_room(config, model)
-        job = _Job(config, arguments, model, tokenizer, prepared, settings, start)
+        job = _Job(config, arguments, model, tokenizer, prepared, settings, start, remote_code)
         return _run(job, stream, callbacks)
 
 
@@ -214,8 +217,11 @@ def _finish(job: _Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] 
         alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
 
         def score(folder: Path) -> float:
-            return eval_loss_of(folder, config, trainer, job.tokenizer, job.prepared)
+            return eval_loss_of(
+                folder, config, trainer, job.tokenizer, job.prepared, job.remote_code
+            )
 
-        finish = merged_adapter(config) if config.lora and config.lora.merge else None
+        merge = config.lora is not None and config.lora.merge
+        finish = merged_adapter(config, job.remote_code) if merge else None
         final = publish(chosen, output, score if alone else None, finish=finish)
     return Outcome(final, best, stopped)
