@@ -8,7 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,13 +43,19 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 
 
 @pytest.fixture
-def at_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run in the root of the repository, with no environment that changes the output."""
+    from ftadvise import plugins
+
     monkeypatch.chdir(ROOT)
     for name in list(os.environ):
         if name.startswith("FTADVISE_") or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FTADVISE_NO_PLUGINS", "1")
+    cached = plugins.registry  # which some tests replace
+    cached.cache_clear()
+    yield
+    cached.cache_clear()
 
 
 @pytest.fixture
