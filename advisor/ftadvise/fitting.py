@@ -13,6 +13,7 @@ averaging), and draws from it are what everything downstream works on.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,8 +85,12 @@ class Fit:
         """Draw the curve behind the observed points: law and wander without noise.
 
         Returns:
-            One curve a row at `points.epoch`, shape (draws, n), in the units of the log.
+            One curve a row at `points.epoch`, shape (draws, n), in the units of the log; read-only.
         """
+        return self._smoothed
+
+    @functools.cached_property
+    def _smoothed(self) -> FloatArray:  # asked for by the onset and by every forecast
         law = self.curves(self.points.epoch) - self.shift
         residual = (self.points.loss - self.shift) / law - 1.0
         covariance, wander = _covariances(self.points, self.noise, self.target)
@@ -95,7 +100,9 @@ class Fit:
         normal = np.random.default_rng(1).standard_normal(law.shape)
         scale = np.concatenate([d.scale for d in self._draws])[:, None]
         wandering: FloatArray = residual @ gain.T + scale * (normal @ root.T)
-        return law * (1.0 + wandering) + self.shift
+        smoothed = law * (1.0 + wandering) + self.shift
+        smoothed.setflags(write=False)
+        return smoothed
 
 
 def axes_at(epochs: FloatArray, horizon: float, schedule: Schedule, unit: float) -> Axes:
@@ -126,7 +133,7 @@ def fit(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Fit:
             hint="Log more often (logging_steps) or give a longer log.",
         )
     shift = _shift_to_positive(points.loss)
-    positive = without_spikes(Points(points.epoch, points.loss - shift, points.count))
+    positive = without_spikes(points.lowered(shift))
     noise = _pooled_noise(positive, target, past)
     horizon = max(run.planned_epochs or 0.0, float(points.epoch[-1]))
     schedule = identify(run, horizon)

@@ -9,7 +9,6 @@ import numpy as np
 
 from ftadvise.fitting import CORRELATION, DISCREPANCY, Fit, fit
 from ftadvise.run import FloatArray, Run
-from ftadvise.thinning import Points
 from ftadvise.trend import recent_trend
 
 LAW_SHARE = 0.25  # of the law in the continuation of a run; the recent trend has the rest
@@ -99,7 +98,7 @@ def continuation(fitted: Fit, epochs: FloatArray) -> FloatArray:
         return past
     size = now.shape[0]
     shift = fitted.shift
-    trend = recent_trend(_shifted(fitted.points, shift), fitted.target)
+    trend = recent_trend(fitted.points.lowered(shift), fitted.target)
     paths = np.exp(np.clip(trend.paths(epochs[ahead], size), -50.0, 50.0)) + shift
     law = fitted.curves(np.concatenate([seen[-1:], epochs[ahead]])) - shift
     carried = law[:, 1:] / law[:, :1] * (now[:, -1:] - shift) + shift
@@ -107,10 +106,6 @@ def continuation(fitted: Fit, epochs: FloatArray) -> FloatArray:
     every = round(1.0 / LAW_SHARE)
     past[::every, ahead] = carried[::every]
     return past
-
-
-def _shifted(points: Points, shift: float) -> Points:
-    return Points(points.epoch, points.loss - shift, points.count)
 
 
 def _scattered(fitted: Fit, draws: FloatArray) -> FloatArray:

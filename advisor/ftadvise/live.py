@@ -52,7 +52,7 @@ def should_stop(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Decision:
     if points.loss.min() <= 0:
         return Decision(False, "losses at or below zero have no relative gain", 1.0)
     chances = [
-        probability_of_improvement(_first(points, size - back), run.planned_epochs)
+        probability_of_improvement(points.first(size - back), run.planned_epochs)
         for back in range(min(IN_A_ROW, size - LEAST_EVALS + 1))
     ]
     chance = chances[0]
@@ -77,7 +77,3 @@ def probability_of_improvement(points: Points, planned_epochs: float | None) -> 
     ahead = int(min(12, max(1, round((end - last) / max(spacing, 1e-9)))))
     paths = trend.paths(np.linspace(last, end, ahead + 1)[1:], DRAWS, DROUGHT_SHARE)
     return float((paths.min(axis=1) < trend.log_best - WORTH).mean())
-
-
-def _first(points: Points, size: int) -> Points:
-    return Points(points.epoch[:size], points.loss[:size], points.count[:size])

@@ -20,7 +20,6 @@ from typing import Any
 import pluggy
 
 from ftadvise import entrypoints, hookspecs
-from ftadvise.errors import PluginError
 
 GROUP = "ftadvise"
 
@@ -126,12 +125,3 @@ def _register(made: Registry, plugin: Plugin, load: Any) -> None:
 def collect(hook: str) -> list[Any]:
     """Return what all installed plugins give for `hook`."""
     return registry().collect(hook)
-
-
-def require(name: str) -> Plugin:
-    """Return the entry of the plugin called `name`, or raise `PluginError`."""
-    try:
-        return registry().plugins[name]
-    except KeyError:
-        known = ", ".join(registry().plugins)
-        raise PluginError(f"no plugin is called {name!r}", hint=f"installed: {known}") from None

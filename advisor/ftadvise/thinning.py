@@ -32,6 +32,14 @@ class Points:
     loss: FloatArray
     count: FloatArray
 
+    def lowered(self, by: float) -> Points:
+        """Return the points with `by` taken off every loss."""
+        return Points(self.epoch, self.loss - by, self.count)
+
+    def first(self, size: int) -> Points:
+        """Return the first `size` points."""
+        return Points(self.epoch[:size], self.loss[:size], self.count[:size])
+
 
 def observed_points(run: Run, target: str) -> Points:
     """Return the points of `run.eval` or `run.train` that a fit looks at."""
