@@ -109,8 +109,10 @@ class Run:
     def __init__(self, folder: Path, plain: bool) -> None:
         """Start it in `folder`."""
         fork = multiprocessing.get_context("fork")
-        self.began, self.done = fork.Value(c_int, -1), fork.Value(c_int, -1)
-        self.result: Any = fork.Array("c", 64)
+        # Without locks: a process that is killed while it holds one never gives it back.
+        self.began: Any = fork.Value(c_int, -1, lock=False)
+        self.done: Any = fork.Value(c_int, -1, lock=False)
+        self.result: Any = fork.Array("c", 64, lock=False)
         told = (self.began, self.done, self.result)
         self.process = fork.Process(target=train, args=(folder, plain, *told))
         self.process.start()

@@ -1,7 +1,7 @@
-"""Trainings in processes of their own, killed at a chosen moment.
+"""Trainings in processes of their own, killed or signalled at a chosen moment.
 
-The processes come from a fork server that has only imported torch: a fork of the test process
-itself, whose torch may have started threads, can hang.
+The processes come from a fork server that has imported the trainer and done nothing else: a fork
+of the test process itself, whose torch may have started threads, can hang.
 """
 
 from __future__ import annotations
@@ -10,14 +10,63 @@ import io
 import multiprocessing
 import os
 import signal
+import sys
 from typing import Any
 
 from transformers import TrainerCallback
 
 from ftadvise_trainer.config import Config
-from ftadvise_trainer.training import train
 
 LONGEST = 240.0  # seconds; a training here takes a few
+
+
+class SignalAt(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Has somebody else signal its process group, workers included, at an event after `step`."""
+
+    def __init__(self, event: str, step: int, number: int = signal.SIGTERM) -> None:
+        self.event, self.step, self.number, self.sent = event, step, number, False
+
+    def _send(self, event: str, state: Any) -> None:
+        if event == self.event and state.global_step == self.step and not self.sent:
+            self.sent = True
+            # Not by itself: a worker knows its parent's signals from those of a scheduler.
+            sender = os.fork()
+            if sender == 0:
+                os.killpg(0, self.number)
+                os._exit(0)
+            os.waitpid(sender, 0)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._send("on_step_begin", state)
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._send("on_substep_end", state)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._send("on_step_end", state)
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._send("on_prediction_step", state)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._send("on_evaluate", state)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._send("on_save", state)
+
+
+class LoseWorkerAt(SignalAt):
+    """Raises besides, as torch does when a worker dies of the signal to the process group."""
+
+    def __init__(self, event: str, step: int, number: int | None) -> None:
+        super().__init__(event, step, number or signal.SIGTERM)
+        self.silent = number is None
+
+    def _send(self, event: str, state: Any) -> None:
+        if event == self.event and state.global_step == self.step:
+            if not self.silent:
+                super()._send(event, state)
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated. ")
 
 
 class KillAt(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
@@ -35,16 +84,28 @@ class KillAt(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_quietly(settings: Config, callbacks: list[TrainerCallback]) -> None:
-    """Train without a word."""
-    train(settings, stream=io.StringIO(), callbacks=callbacks)
+def train_quietly(settings: Config, callbacks: list[TrainerCallback], errors: str) -> None:
+    """Train in a process group of its own; what it and its workers say goes to a file."""
+    os.setpgid(0, 0)
+    sink = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    # A child of a fork server asks it for its own children too. Such workers import torch and
+    # transformers each, seconds apiece, and outlive a parent that is killed, since torch has them
+    # watch the process that forked them. A training is started from a shell, where they fork.
+    multiprocessing.set_start_method("fork", force=True)
+    from ftadvise_trainer.training import train
+
+    sys.exit(train(settings, stream=io.StringIO(), callbacks=callbacks).exit_code)
 
 
-def run(settings: Config, *callbacks: TrainerCallback) -> int:
-    """Train in a process of its own and return how it ended."""
+def run(settings: Config, *callbacks: TrainerCallback, errors: str = os.devnull) -> int:
+    """Train in a process of its own and return how it ended; `errors` takes what it says."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["killed_runs"])
-    process = context.Process(target=train_quietly, args=(settings, list(callbacks)))
+    # By their installed names: the fork server does not have the paths that pytest has added, and
+    # passes over what it cannot import.
+    context.set_forkserver_preload(["ftadvise_trainer.training", "ftadvise_plugins"])
+    process = context.Process(target=train_quietly, args=(settings, list(callbacks), errors))
     process.start()
     process.join(LONGEST)
     if process.exitcode is None:

@@ -7,6 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+Recipe = dict[str, float | int | str]
+"""Settings by the names of `training:`."""
+
+RECIPE_KEYS = (
+    "learning_rate",
+    "num_train_epochs",
+    "warmup_ratio",
+    "weight_decay",
+    "lr_scheduler_type",
+)
+"""The settings for which a family may have a default: what makes up a recipe, and no more."""
+
 
 @dataclass(frozen=True)
 class ModelFamily:
@@ -27,9 +39,11 @@ class ModelFamily:
             vocabulary has and that ends nothing is taken.
         stop_tokens: Tokens at which generation has to stop besides `end_of_turn`.
         lora_targets: Names of the linear layers that LoRA adapts.
-        defaults: Settings for `training:` that suit the family; each with its source in
-            `default_sources`.
+        defaults: Settings for `training:` that suit a full fine-tune of the family, of those in
+            `RECIPE_KEYS`; they stand in for what the YAML leaves out.
         default_sources: Where the defaults come from, by the same keys.
+        lora_defaults: The same for LoRA, which wants a higher learning rate.
+        lora_default_sources: Where those come from, by the same keys.
     """
 
     name: str
@@ -41,8 +55,10 @@ class ModelFamily:
     pad_tokens: tuple[str, ...] = ()
     stop_tokens: tuple[str, ...] = ()
     lora_targets: tuple[str, ...] = ()
-    defaults: dict[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+    defaults: Recipe = field(default_factory=Recipe)
     default_sources: dict[str, str] = field(default_factory=dict[str, str])
+    lora_defaults: Recipe = field(default_factory=Recipe)
+    lora_default_sources: dict[str, str] = field(default_factory=dict[str, str])
 
     def matches(self, model_type: str, name: str = "") -> float:
         """Return how well a model fits: 0 not at all, 1 by type, 2 by type and name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ftadvise
-from ftadvise.families import ModelFamily
+from ftadvise.families import ModelFamily, Recipe
 
 _TEMPLATE = (
     "{{ bos_token }}"
@@ -23,6 +23,17 @@ _TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
 )
 
+_RECIPE: Recipe = {
+    "learning_rate": 2e-5,
+    "num_train_epochs": 3,
+    "warmup_ratio": 0.1,
+    "lr_scheduler_type": "cosine",
+}
+_SOURCE = (
+    "Zephyr-7B-Gemma's SFT of Gemma-7B on 10k chats, https://github.com/huggingface/"
+    "alignment-handbook/blob/main/recipes/zephyr-7b-gemma/sft/config_full.yaml"
+)
+
 GEMMA = ModelFamily(
     name="gemma",
     title="Gemma",
@@ -32,6 +43,8 @@ GEMMA = ModelFamily(
     pad_tokens=("<pad>",),
     stop_tokens=("<eos>",),
     lora_targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    defaults=_RECIPE,
+    default_sources=dict.fromkeys(_RECIPE, _SOURCE),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ftadvise
-from ftadvise.families import ModelFamily
+from ftadvise.families import ModelFamily, Recipe
 
 _LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -64,6 +64,26 @@ _ALPACA = (
     "{% endfor %}"
 )
 
+_LLAMA2_RECIPE: Recipe = {
+    "learning_rate": 2e-5,
+    "num_train_epochs": 2,
+    "weight_decay": 0.1,
+    "lr_scheduler_type": "cosine",
+}
+_LLAMA2_SOURCE = "the Llama 2 paper, section 3.1, https://arxiv.org/abs/2307.09288"
+
+_ALPACA_RECIPE: Recipe = {
+    "learning_rate": 2e-5,
+    "num_train_epochs": 3,
+    "warmup_ratio": 0.03,
+    "weight_decay": 0.0,
+    "lr_scheduler_type": "cosine",
+}
+_ALPACA_SOURCE = (
+    "Stanford Alpaca's command for LLaMA-7B, "
+    "https://github.com/tatsu-lab/stanford_alpaca/blob/main/README.md"
+)
+
 LLAMA3 = ModelFamily(
     name="llama3",
     title="Llama 3",
@@ -83,16 +103,8 @@ LLAMA2 = ModelFamily(
     end_of_turn="</s>",
     pad_tokens=("<unk>",),
     lora_targets=_LINEAR,
-    defaults={
-        "learning_rate": 2e-5,
-        "num_train_epochs": 2,
-        "weight_decay": 0.1,
-        "lr_scheduler_type": "cosine",
-    },
-    default_sources=dict.fromkeys(
-        ("learning_rate", "num_train_epochs", "weight_decay", "lr_scheduler_type"),
-        "supervised fine-tuning in the Llama 2 paper (arXiv 2307.09288, section 3.1)",
-    ),
+    defaults=_LLAMA2_RECIPE,
+    default_sources=dict.fromkeys(_LLAMA2_RECIPE, _LLAMA2_SOURCE),
 )
 
 ALPACA = ModelFamily(
@@ -104,17 +116,8 @@ ALPACA = ModelFamily(
     end_of_turn="</s>",
     pad_tokens=("<unk>",),
     lora_targets=_LINEAR,
-    defaults={
-        "learning_rate": 2e-5,
-        "num_train_epochs": 3,
-        "warmup_ratio": 0.03,
-        "weight_decay": 0.0,
-        "lr_scheduler_type": "cosine",
-    },
-    default_sources=dict.fromkeys(
-        ("learning_rate", "num_train_epochs", "warmup_ratio", "weight_decay", "lr_scheduler_type"),
-        "Stanford Alpaca's command for LLaMA-7B (tatsu-lab/stanford_alpaca, README)",
-    ),
+    defaults=_ALPACA_RECIPE,
+    default_sources=dict.fromkeys(_ALPACA_RECIPE, _ALPACA_SOURCE),
 )
 
 

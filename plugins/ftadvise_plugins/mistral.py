@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ftadvise
-from ftadvise.families import ModelFamily
+from ftadvise.families import ModelFamily, Recipe
 
 _TEMPLATE = (
     "{{ bos_token }}"
@@ -20,6 +20,14 @@ _TEMPLATE = (
     "{% endfor %}"
 )
 
+_SOURCE = (
+    "Zephyr-7B's SFT of Mistral-7B on 200k chats, https://github.com/huggingface/"
+    "alignment-handbook/blob/main/recipes/zephyr-7b-beta/sft/{}"
+)
+_RECIPE: Recipe = {"num_train_epochs": 1, "warmup_ratio": 0.1, "lr_scheduler_type": "cosine"}
+_FULL: Recipe = {"learning_rate": 2e-5, **_RECIPE}
+_LORA: Recipe = {"learning_rate": 2e-4, **_RECIPE}
+
 MISTRAL = ModelFamily(
     name="mistral",
     title="Mistral",
@@ -28,16 +36,10 @@ MISTRAL = ModelFamily(
     end_of_turn="</s>",
     pad_tokens=("<pad>", "<unk>"),
     lora_targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-    defaults={
-        "learning_rate": 2e-5,
-        "num_train_epochs": 1,
-        "warmup_ratio": 0.1,
-        "lr_scheduler_type": "cosine",
-    },
-    default_sources=dict.fromkeys(
-        ("learning_rate", "num_train_epochs", "warmup_ratio", "lr_scheduler_type"),
-        "Zephyr-7B's SFT on 200k chats (huggingface/alignment-handbook, recipes/zephyr-7b-beta/sft)",
-    ),
+    defaults=_FULL,
+    default_sources=dict.fromkeys(_FULL, _SOURCE.format("config_full.yaml")),
+    lora_defaults=_LORA,
+    lora_default_sources=dict.fromkeys(_LORA, _SOURCE.format("config_qlora.yaml")),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ftadvise
-from ftadvise.families import ModelFamily
+from ftadvise.families import ModelFamily, Recipe
 
 _LINEAR = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
 
@@ -26,6 +26,19 @@ def _turns(begin: str, role_end: str, end: str, after: str) -> str:
     )
 
 
+_RECIPE: Recipe = {
+    "learning_rate": 5e-6,
+    "num_train_epochs": 1,
+    "warmup_ratio": 0.2,
+    "lr_scheduler_type": "cosine",
+}
+# The script began as a full fine-tune and later became one with LoRA, with the same settings.
+_SOURCES = dict.fromkeys(
+    _RECIPE,
+    "Microsoft's sample, https://huggingface.co/microsoft/Phi-3-mini-4k-instruct/blob/main/"
+    "sample_finetune.py",
+)
+
 PHI3 = ModelFamily(
     name="phi3",
     title="Phi 3",
@@ -35,16 +48,10 @@ PHI3 = ModelFamily(
     pad_tokens=("<|placeholder6|>", "<|endoftext|>"),
     stop_tokens=("<|endoftext|>",),
     lora_targets=_LINEAR,
-    defaults={
-        "learning_rate": 5e-6,
-        "num_train_epochs": 1,
-        "warmup_ratio": 0.2,
-        "lr_scheduler_type": "cosine",
-    },
-    default_sources=dict.fromkeys(
-        ("learning_rate", "num_train_epochs", "warmup_ratio", "lr_scheduler_type"),
-        "Microsoft's sample_finetune.py beside Phi-3-mini-4k-instruct",
-    ),
+    defaults=_RECIPE,
+    default_sources=_SOURCES,
+    lora_defaults=_RECIPE,
+    lora_default_sources=_SOURCES,
 )
 
 PHI4_MINI = ModelFamily(

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import ftadvise
-from ftadvise.families import ModelFamily
+from ftadvise.families import ModelFamily, Recipe
 from ftadvise.templates import CHATML
+
+_RECIPE: Recipe = {
+    "learning_rate": 3e-4,
+    "num_train_epochs": 2,
+    "warmup_ratio": 0.1,
+    "lr_scheduler_type": "cosine",
+}
+_SOURCE = (
+    "SmolLM2-1.7B's SFT, https://github.com/huggingface/alignment-handbook/blob/main/"
+    "recipes/smollm2/sft/config.yaml"
+)
 
 SMOLLM = ModelFamily(
     name="smollm",
@@ -16,16 +27,8 @@ SMOLLM = ModelFamily(
     pad_tokens=("<|finetune_right_pad_id|>", "<empty_output>", "<|endoftext|>"),
     stop_tokens=("<|endoftext|>", "<|end_of_text|>"),
     lora_targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-    defaults={
-        "learning_rate": 3e-4,
-        "num_train_epochs": 2,
-        "warmup_ratio": 0.1,
-        "lr_scheduler_type": "cosine",
-    },
-    default_sources=dict.fromkeys(
-        ("learning_rate", "num_train_epochs", "warmup_ratio", "lr_scheduler_type"),
-        "SmolLM2-1.7B's SFT (huggingface/alignment-handbook, recipes/smollm2/sft/config.yaml)",
-    ),
+    defaults=_RECIPE,
+    default_sources=dict.fromkeys(_RECIPE, _SOURCE),
 )
 
 

@@ -38,12 +38,6 @@ def test_nothing_is_reported_to_a_logger_that_was_not_asked_for() -> None:
     assert built().report_to == []
 
 
-def test_a_logger_that_is_not_installed_is_named_before_the_model_is_loaded() -> None:
-    with pytest.raises(TrainError, match="report_to: nolog is unknown or not installed") as caught:
-        built(report_to=("nolog",))
-    assert caught.value.code == "FT509"
-
-
 def test_the_settings_arrive_under_the_names_of_transformers() -> None:
     found = built(
         {"adam_beta2": 0.95},

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftadvise_trainer import manifest as manifest_module
+from ftadvise_trainer import manifest_files
 from ftadvise_trainer.checkpoints import newest_valid, problems, read_manifest, write_manifest
-from ftadvise_trainer.manifest import MANIFEST
+from ftadvise_trainer.manifest_files import MANIFEST
 
 ALL_FILES = [*FILES, MANIFEST]
 
@@ -194,5 +195,5 @@ def test_the_manifest_comes_after_every_file_is_on_the_disk(
 
 def test_large_files_are_hashed_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_checkpoint(tmp_path, 7)
-    monkeypatch.setattr(manifest_module, "_PARALLEL_FROM", 1)
+    monkeypatch.setattr(manifest_files, "_PARALLEL_FROM", 1)
     assert problems(folder) == []

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from made_dry_runs import made_dry_run
 
 from ftadvise.families import ModelFamily
 from ftadvise_trainer import memory
 from ftadvise_trainer.config import Config, LoraSettings, ModelConfig, TrainingConfig
-from ftadvise_trainer.dryrun import DryRun, Steps, report, size, steps_of
+from ftadvise_trainer.dryrun import report, size, steps_of
 from ftadvise_trainer.memory import Memory, Shape, needed, shape_of
 
 
@@ -160,28 +161,14 @@ def test_memory_is_counted_by_the_formula_that_is_shown() -> None:
     assert needed(shape, 10, weight_bytes=2, autocast=True).autocast_copies == 0
 
 
-def dry(**changes: Any) -> DryRun:
-    made = DryRun(
-        data=("train: 9 of 9 examples",),
-        steps=Steps(9, 4, 3, 2.0, 6, 1),
-        tokens=50,
-        memory=Memory(1, 2, 3, 0, 5),
-        memory_free=100,
-        memory_where="of main memory",
-        checkpoint=10,
-        copies=4,
-        disk_free=100,
-        output_dir="out",
-        precision="float32",
-        example="a ⟦b⟧",
-    )
-    return replace(made, **changes)
-
-
 def test_what_does_not_fit_is_said_loudly() -> None:
-    assert "NOT ENOUGH" not in report(dry())
-    assert "40 bytes needed in out, 39 bytes free: NOT ENOUGH" in report(dry(disk_free=39))
-    assert "about 11 bytes of main memory needed, 9 bytes free: NOT" in report(dry(memory_free=9))
+    assert "NOT ENOUGH" not in report(made_dry_run())
+    assert "40 bytes needed in out, 39 bytes free: NOT ENOUGH" in report(
+        made_dry_run(disk_free=39)
+    )
+    assert "about 11 bytes of main memory needed, 9 bytes free: NOT" in report(
+        made_dry_run(memory_free=9)
+    )
 
 
 def test_free_memory_is_that_of_the_gpu_when_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftadvise_trainer.data.files import Record, Records, has_eval, read
+from ftadvise_trainer.data.files import has_eval, read
+from ftadvise_trainer.data.formats import Record, Records
 from ftadvise_trainer.data.records import FORMATS, Example, examples
 from ftadvise_trainer.errors import TrainError
 

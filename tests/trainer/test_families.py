@@ -15,7 +15,7 @@ import pytest
 from made_tokenizers import bytes_tokenizer, pieces_tokenizer
 
 from ftadvise.errors import FtadviseError
-from ftadvise.families import ModelFamily
+from ftadvise.families import RECIPE_KEYS, ModelFamily
 from ftadvise.templates import CHATML, answers, with_visible_marks, without_marks
 from ftadvise.testing import check_family
 from ftadvise_trainer.data.chat import Renderer
@@ -130,6 +130,11 @@ BROKEN: dict[str, dict[str, Any]] = {
     "the template is broken": {"chat_template": CHATML + "{% endif %}"},
     "it pads with its end": {"pad_tokens": ("<|im_end|>",)},
     "a default has no source": {"default_sources": {}},
+    "a default for LoRA has no source": {"lora_default_sources": {}},
+    "a default is no part of a recipe": {"defaults": {"seed": 1}, "default_sources": {"seed": "s"}},
+    "a default is a text": {"defaults": {"learning_rate": "1e-5"}, "default_sources": {"learning_rate": "s"}},
+    "a default is a number": {"defaults": {"lr_scheduler_type": 1}, "default_sources": {"lr_scheduler_type": "s"}},
+    "a default comes from nowhere": {"defaults": {"learning_rate": 1e-5}, "default_sources": {"learning_rate": ""}},
     "no type": {"model_types": ()},
     "upper case": {"name": "Qwen"},
 }  # fmt: skip
@@ -211,7 +216,8 @@ def test_every_default_is_a_setting_of_the_trainer(name: str) -> None:
     from ftadvise_trainer.config import TrainingConfig
 
     known = {setting.name for setting in dataclasses.fields(TrainingConfig)}
-    assert FAMILIES[name].defaults.keys() <= known
+    assert known.issuperset(RECIPE_KEYS)
+    check_family(FAMILIES[name])  # which says that no default is outside of these
 
 
 USES_IT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import weakref
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import numpy as np
 import torch
-from tiny_models import arguments, pad, ragged_dataset, tiny_model
+from tiny_models import arguments, pad, ragged_dataset, tiny_model, weights
 from torch.nn import functional
 from transformers import Trainer, TrainerCallback
 
@@ -222,3 +224,47 @@ def test_an_eval_set_without_a_trained_token_has_no_finite_loss(tmp_path: Path) 
     data = ragged_dataset(1)
     data.rows[0]["labels"] = [-100] * len(data.rows[0]["labels"])
     assert math.isnan(evaluated(FineTuner, tmp_path, data, 1)["eval_loss"])
+
+
+def test_an_evaluation_leaves_every_random_number_to_the_training(tmp_path: Path) -> None:
+    def draw(*_: Any) -> dict[str, float]:
+        return {"drawn": random.random() + float(np.random.rand()) + float(torch.rand(()))}
+
+    trainer = FineTuner(
+        tiny_model(),
+        arguments(tmp_path),
+        data_collator=pad,
+        eval_dataset=ragged_dataset(5),
+        compute_metrics=draw,
+    )
+
+    def state() -> tuple[Any, ...]:
+        numbers: Any = np.random.get_state()
+        return random.getstate(), numbers[1].tobytes(), torch.get_rng_state().numpy().tobytes()
+
+    before = state()
+    assert trainer.evaluate()["eval_drawn"] > 0
+    assert state() == before
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_with_dropout_is_the_same_with_and_without_evaluations(
+    tmp_path: Path, workers: int
+) -> None:
+    def trained(**more: Any) -> dict[str, torch.Tensor]:
+        model: Any = tiny_model()
+        for layer in model.model.layers:
+            layer.self_attn.attention_dropout = 0.2
+        args = arguments(tmp_path, num_train_epochs=2, dataloader_num_workers=workers, **more)
+        FineTuner(
+            model,
+            args,
+            data_collator=pad,
+            train_dataset=ragged_dataset(32),
+            eval_dataset=ragged_dataset(5, seed=1),
+        ).train()
+        return weights(model)
+
+    without = trained(eval_strategy="no")
+    for name, value in trained(eval_strategy="steps", eval_steps=3, eval_on_start=True).items():
+        assert torch.equal(value, without[name]), name

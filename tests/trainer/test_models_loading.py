@@ -185,8 +185,8 @@ def test_lora_adapts_the_layers_of_the_family(
     model = load_model(config, load_tokenizer(config, family), family)
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert trained
-    assert all("lora_" in name for name in trained)
-    adapted = {name.split(".lora_")[0].rpartition(".")[2] for name in trained}
+    assert all("lora_" in name or "token_adapter" in name for name in trained)  # GPT-2 grew
+    adapted = {n.split(".lora_")[0].rpartition(".")[2] for n in trained if ".lora_" in n}
     assert adapted == set(family.lora_targets)
 
 
@@ -253,9 +253,9 @@ def test_code_in_a_model_folder_never_runs(tmp_path: Path) -> None:
     (tmp_path / "m" / "evil.py").write_text(
         f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n"
     )
-    with pytest.raises(TrainError, match="could be loaded"):
+    with pytest.raises(TrainError, match="brings code of its own"):
         family_of(config_for(tmp_path), [QWEN, GENERIC])
-    with pytest.raises(TrainError, match="could not be loaded"):
+    with pytest.raises(TrainError, match="brings code of its own"):
         load_model(config_for(tmp_path), qwen_base(), QWEN)
     assert not (tmp_path / "ran").exists()
 

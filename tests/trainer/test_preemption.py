@@ -52,6 +52,13 @@ class SignalAt(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
         setattr(self, event, send)
 
 
+def with_dropout(model: Any) -> Any:
+    """Make the weights depend on every random number that is drawn in training."""
+    for layer in model.model.layers:
+        layer.self_attn.attention_dropout = 0.2
+    return model
+
+
 def trainer(
     folder: Path, *callbacks: TrainerCallback, kind: type[Trainer] = Trainer, **more: Any
 ) -> Trainer:
@@ -62,7 +69,7 @@ def trainer(
         "gradient_accumulation_steps": 2,
     }
     return kind(
-        model=tiny_model(),
+        model=with_dropout(tiny_model()),
         args=arguments(folder, **(settings | more)),
         train_dataset=ragged_dataset(8),
         eval_dataset=ragged_dataset(6),
@@ -100,11 +107,11 @@ def test_a_signal_in_the_middle_of_accumulation_waits_for_the_whole_step(tmp_pat
 
 
 @pytest.mark.parametrize("strategy", ["no", "steps", "epoch"])
-@pytest.mark.parametrize("at", [1, 3, 5])
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 5])
 def test_a_preempted_run_that_goes_on_ends_with_the_weights_of_one_that_was_not(
     tmp_path: Path, strategy: str, at: int
 ) -> None:
-    """Step 4 ends an epoch: a signal in the step before it must not save or evaluate twice."""
+    """Stopped before, at and after an evaluation, and at the end of an epoch (step 4)."""
     more: dict[str, Any] = {"save_strategy": strategy, "save_steps": 2}
     if strategy != "no":
         more |= {"eval_strategy": strategy, "eval_steps": 2}
@@ -143,6 +150,39 @@ def test_a_preempted_run_that_goes_on_ends_with_the_weights_of_one_that_was_not(
     assert losses(rest, "eval_loss") == losses(whole, "eval_loss")
 
 
+@pytest.mark.parametrize("event", ["on_step_begin", "on_prediction_step"])
+@pytest.mark.parametrize(("strategy", "at"), [("steps", 1), ("steps", 3), ("epoch", 3)])
+def test_a_learning_rate_that_follows_the_eval_loss_gets_its_evaluation_before_the_save(
+    tmp_path: Path, strategy: str, at: int, event: str
+) -> None:
+    more: dict[str, Any] = {
+        "eval_strategy": strategy,
+        "eval_steps": 2,
+        "lr_scheduler_type": "reduce_lr_on_plateau",
+        "lr_scheduler_kwargs": {"patience": 0, "threshold": 1.0},  # every evaluation is a bad one
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "per_device_eval_batch_size": 1,
+    }
+    whole = trainer(tmp_path / "whole", BestK(9), kind=FineTuner, **more)
+    whole.train()
+    assert len({row["learning_rate"] for row in whole.state.log_history if "loss" in row}) > 1
+
+    out = tmp_path / "cut"
+    preemption = Preemption()
+    sent = SignalAt(event, at + (event == "on_prediction_step"))
+    cut: Any = trainer(out, sent, preemption, BestK(9), kind=FineTuner, **more)
+    cut.interrupted = preemption.interrupted
+    cut.train()
+    assert steps(out)[-1] == at + 1  # BestK saves at every new best
+    assert not needs_eval(cut.state.log_history)
+    rest = trainer(out, BestK(9), kind=FineTuner, **more)
+    rest.train(resume_from_checkpoint=str(out / f"checkpoint-{at + 1}"))
+    for key in ("learning_rate", "eval_loss"):
+        values = [[r[key] for r in t.state.log_history if key in r] for t in (whole, rest)]
+        assert values[0] == values[1]
+
+
 def test_a_loss_that_is_logged_by_epoch_is_in_the_checkpoint_of_its_last_step(
     tmp_path: Path,
 ) -> None:
@@ -161,7 +201,8 @@ def test_a_signal_during_an_evaluation_saves_right_after_it(tmp_path: Path) -> N
     assert made.state.global_step == 2
 
 
-def test_an_evaluation_that_polls_is_broken_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", [None, "eval_loss", "loss"])
+def test_an_evaluation_that_polls_is_broken_off(tmp_path: Path, metric: str | None) -> None:
     preemption = Preemption()
     made = FineTuner(
         model=tiny_model(),
@@ -171,6 +212,8 @@ def test_an_evaluation_that_polls_is_broken_off(tmp_path: Path) -> None:
             eval_strategy="steps",
             eval_steps=2,
             per_device_eval_batch_size=1,
+            metric_for_best_model=metric,
+            greater_is_better=False,
         ),
         train_dataset=ragged_dataset(8),
         eval_dataset=ragged_dataset(6),

@@ -201,6 +201,37 @@ made |= {"model_type": "ours", "architectures": ["OurModel"], "auto_map": {
 """
 
 
+def test_code_in_a_folder_runs_neither_without_the_option_nor_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "own"
+    done = subprocess.run(
+        [sys.executable, "-c", MAKE, str(TINY / "model"), str(folder)],
+        env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ran = tmp_path / "ran"
+    (folder / "modeling.py").write_text(f"open({str(ran)!r}, 'w')\n{MODELING}")
+    text = (TINY / "training.yaml").read_text().replace("config: model", "name_or_path: own")
+    text = text.replace("tokenizer: model", f'revision: "{COMMIT}"')
+    text = text.replace("train.jsonl", str(TINY / "train.jsonl"))
+    (tmp_path / "t.yaml").write_text(text.replace("eval.jsonl", str(TINY / "eval.jsonl")))
+    monkeypatch.chdir(tmp_path)
+    group = click.Group()
+    commands.register_commands(group)
+    said: list[str] = []
+    for option in ((), ("--remote-code", f"own@{COMMIT}")):
+        for dry in ((), ("--dry-run",)):
+            result = CliRunner().invoke(group, ["train", "t.yaml", *option, *dry])
+            assert isinstance(result.exception, TrainError)
+            assert result.exception.exit_code == 2
+            said.append(result.exception.message)
+    assert all("brings code of its own" in message for message in said[:2])
+    assert all("what lies in a folder is no revision" in message for message in said[2:])
+    assert not ran.exists()
+    assert not list(tmp_path.glob("checkpoints/**/checkpoint-*"))
+
+
 def test_a_model_that_brings_code_trains_and_its_final_loads_again(tmp_path: Path) -> None:
     """The real thing, from a cache of the hub, in a process without the network."""
     cache = tmp_path / "hub" / "models--org--model"

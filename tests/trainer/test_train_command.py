@@ -17,12 +17,11 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from made_dry_runs import made_dry_run
 
 from ftadvise_trainer import commands
 from ftadvise_trainer.config import Config
-from ftadvise_trainer.dryrun import DryRun, Steps
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.memory import Memory
 
 ROOT = Path(__file__).parents[2]
 TINY = str(ROOT / "examples" / "tiny" / "training.yaml")
@@ -185,7 +184,9 @@ def test_the_first_line_is_written_before_torch_is_loaded() -> None:
     assert done.stderr.startswith(f"[] ftadvise train {TINY}"), done.stderr
 
 
-def test_print_config_loads_neither_torch_nor_transformers() -> None:
+def test_print_config_of_settings_that_are_all_written_loads_neither_torch_nor_transformers() -> (
+    None
+):
     after = "import atexit; atexit.register(lambda: print(sorted({'torch'} & set(sys.modules))))"
     done = python(_CLI.format(before=after), TINY, "--print-config")
     assert done.returncode == 0, done.stderr
@@ -237,24 +238,9 @@ def test_a_dry_run_of_the_example_says_what_the_run_takes_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-NO_ROOM = DryRun(
-    data=(),
-    steps=Steps(9, 4, 3, 2.0, 6, 1),
-    tokens=50,
-    memory=Memory(1, 2, 3, 0, 5),
-    memory_free=100,
-    memory_where="of main memory",
-    checkpoint=10,
-    copies=4,
-    disk_free=39,
-    output_dir="out",
-    precision="float32",
-    example="a",
-)
-
-
 def test_a_dry_run_that_finds_no_room_on_the_disk_exits_as_the_run_would(
     cli: click.Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ftadvise_trainer.dryrun.dry_run", lambda config, **how: NO_ROOM)
+    no_room = made_dry_run(disk_free=39)
+    monkeypatch.setattr("ftadvise_trainer.dryrun.dry_run", lambda config, **how: no_room)
     assert run(cli, TINY, "--dry-run").exit_code == 3

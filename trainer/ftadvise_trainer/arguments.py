@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.text import clean
+from ftadvise_trainer import loggers, sharding
 from ftadvise_trainer.config_keys import ALIASES
 from ftadvise_trainer.errors import TrainError
 
@@ -108,6 +109,7 @@ def training_arguments(config: Config) -> TrainingArguments:
     from transformers import TrainingArguments
 
     _check_version()
+    sharding.check(config)
     known = {f.name for f in dataclasses.fields(TrainingArguments) if f.init}
     arguments = _arguments(config)
     for old, new in ALIASES.items():
@@ -118,7 +120,7 @@ def training_arguments(config: Config) -> TrainingArguments:
         message = f"the installed transformers does not know {', '.join(absent)}"
         raise TrainError(message, hint=_UPGRADE, code="FT509")
     arguments |= {key: value for key, value in _WHERE_THERE.items() if key in known}
-    _check_loggers(config.training.report_to)
+    loggers.check(config.training.report_to)
     try:
         return TrainingArguments(**arguments)
     except (ValueError, TypeError, ImportError, NotImplementedError) as error:
@@ -155,18 +157,3 @@ def _arguments(config: Config) -> dict[str, Any]:
         "use_cpu": not torch.accelerator.is_available(),
     }
     return arguments | training.more | _PROMISED
-
-
-def _check_loggers(names: tuple[str, ...]) -> None:
-    """Raise now for a logger that is not installed, not after the model was loaded."""
-    if not names or names in (("none",), ("all",)):
-        return
-    from transformers.integrations.integration_utils import (
-        get_available_reporting_integrations,
-    )
-
-    available: list[str] = get_available_reporting_integrations()
-    if missing := [clean(name, 60) for name in names if name not in available]:
-        hint = f"available here: {', '.join(sorted(available)) or 'none'}"
-        message = f"training.report_to: {', '.join(missing)} is unknown or not installed"
-        raise TrainError(message, hint=hint, code="FT509")

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 from ftadvise_trainer.durable import empty_trash, free_name, fsync, remove_folder
 from ftadvise_trainer.manifest import (
-    MANIFEST,
     Manifest,
     problems,
     read_manifest,
     record_eval_loss,
     write_manifest,
 )
+from ftadvise_trainer.manifest_files import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

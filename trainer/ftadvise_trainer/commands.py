@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -101,7 +102,7 @@ def train(
     try:
         loaded = _load(config, overrides, output_dir)
         if print_config:
-            _print_config(loaded)
+            _print_config(loaded, remote_code)
             return
         if loaded.config.lora is not None:
             _check_installed(("peft",))
@@ -141,10 +142,12 @@ def _load(path: str, overrides: tuple[str, ...], output_dir: str | None) -> Load
     return load(path, overrides)
 
 
-def _print_config(loaded: Loaded) -> None:
+def _print_config(loaded: Loaded, remote_code: str | None) -> None:
     from ftadvise_trainer.config_text import effective_yaml
+    from ftadvise_trainer.recipes import looked_up
 
-    click.echo(effective_yaml(loaded), nl=False)
+    config, missing = looked_up(loaded.config, remote_code)
+    click.echo(effective_yaml(replace(loaded, config=config), missing), nl=False)
 
 
 def _consent(loaded: Loaded, remote_code: str, yes: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,10 @@ class Config:
     lora: LoraSettings | None = None
     path: str = ""
     """Where it was read from; what it names for reading is looked for from its folder."""
+    written: frozenset[str] | None = field(default=None, compare=False)
+    """Keys of `training:` that somebody wrote; None when the settings come from no file."""
+    sources: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
+    """Where a setting of `training:` comes from that nobody wrote and the model's family gave."""
 
     def find(self, name: str) -> Path:
         """Return the path of something that the YAML names for reading, from the YAML's folder."""
@@ -182,8 +187,9 @@ class Config:
 
     def find_or_hub(self, name: str) -> str:
         """Return the path of a model or tokenizer if it is there, else `name` for the hub."""
+        # In full, because an adapter remembers the name and is loaded from anywhere.
         path = self.find(name)
-        return str(path) if path.exists() else name
+        return str(path.absolute()) if path.exists() else name
 
     @property
     def output_dir(self) -> Path:
@@ -192,12 +198,16 @@ class Config:
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """Return the YAML as plain data, with every default and without `path`.
+    """Return the YAML as plain data, with every default, and nothing on where it comes from.
 
     Keys in `more` stand among the others under `training`, where they are written in the YAML.
     """
-    plain = asdict(config)
-    del plain["path"]
+    plain: dict[str, Any] = {
+        "model": asdict(config.model),
+        "data": asdict(config.data),
+        "training": asdict(config.training),
+        "lora": asdict(config.lora) if config.lora else None,
+    }
     plain["training"] |= plain["training"].pop("more")
     # A round trip through JSON turns tuples into lists, and a number that is none into an error.
     made: dict[str, Any] = json.loads(json.dumps(plain, allow_nan=False))

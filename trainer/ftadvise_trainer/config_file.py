@@ -37,6 +37,9 @@ class Loaded:
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Return the settings of a training YAML.
 
+    What it leaves out has our default here; `recipes.with_family_defaults` puts the defaults of
+    the model's family in its place, which `train` does by itself.
+
     Args:
         path: The YAML.
         overrides: Settings that count more than the file, as in `training.learning_rate=1e-5`.
@@ -64,6 +67,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Loaded:
             training=TrainingConfig(**values.get("training", {})),
             lora=LoraSettings(**values["lora"]) if "lora" in values else None,
             path=str(path),
+            written=frozenset(key for section, key in lines if section == "training"),
         ),
         set(lines),
     )

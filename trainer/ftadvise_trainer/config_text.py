@@ -15,14 +15,21 @@ if TYPE_CHECKING:
     from ftadvise_trainer.config_file import Loaded
 
 
-def effective_yaml(loaded: Loaded) -> str:
-    """Return the whole effective YAML, with a comment beside each value on where it comes from."""
+def effective_yaml(loaded: Loaded, missing: str = "") -> str:
+    """Return the whole effective YAML, with a comment beside each value on where it comes from.
+
+    Args:
+        loaded: The settings.
+        missing: What could not be found out, for a comment at the top.
+    """
     config = loaded.config
     folder = clean(config.find(".").resolve(), 500)
     lines = [
         f"# The settings of {clean(config.path, 300)}, with all defaults.",
         f"# What it names for reading is looked for from {folder}",
     ]
+    if missing:
+        lines.append(f"# {clean(missing, 500)}")
     for section in ("model", "data", "training", "lora"):
         values = _values(config, section)
         if values is None:
@@ -48,6 +55,8 @@ def _origin(loaded: Loaded, section: str, key: str, value: Any) -> str:
     line = loaded.lines.get((section, key))
     if line is not None:
         return f"set in line {line}" if line else "set by --set"
+    if section == "training" and key in loaded.config.sources:
+        return clean(loaded.config.sources[key], 300)
     default = getattr(SECTIONS[section](), key)
     return "default" if value == default else "follows from other keys"
 

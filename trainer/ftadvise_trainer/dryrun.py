@@ -44,6 +44,7 @@ class DryRun:
     """What a run would take, and what is there for it.
 
     Attributes:
+        recipe: Which settings were left out and come from the model's family, line by line.
         data: What became of the data, line by line.
         steps: How long it is.
         tokens: Trained tokens in an epoch.
@@ -58,6 +59,7 @@ class DryRun:
         example: One example with what is trained in marks.
     """
 
+    recipe: tuple[str, ...]
     data: tuple[str, ...]
     steps: Steps
     tokens: int
@@ -115,9 +117,11 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     from ftadvise_trainer.memory import available, needed, shape_of
     from ftadvise_trainer.models import family_of, load_tokenizer
     from ftadvise_trainer.preflight import BYTES, estimate_checkpoint_bytes
+    from ftadvise_trainer.recipes import lines, with_family_defaults
 
-    arguments = training_arguments(config)
     family = family_of(config, remote_code=remote_code)
+    config = with_family_defaults(config, family)
+    arguments = training_arguments(config)
     tokenizer = load_tokenizer(config, family, remote_code=remote_code)
     prepared = prepare(config, tokenizer, family)
     shape = shape_of(config, family, remote_code=remote_code)
@@ -135,6 +139,7 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
         shape.parameters, shape.trainable, config.model.dtype, adapter=config.lora is not None
     )
     return DryRun(
+        recipe=tuple(lines(config)),
         data=tuple(prepared.report.lines()),
         steps=steps_of(
             config,
@@ -189,6 +194,7 @@ def _rows(found: DryRun) -> Iterator[tuple[str, list[str]]]:
     evaluations = count(steps.evaluations, "evaluation")
     the_run = f"{steps.total} in {steps.epochs:.4g} epochs, with {evaluations}"
     trained = math.ceil(found.tokens * steps.epochs)
+    yield "left out", list(found.recipe)
     yield "data", [clean(line, 500) for line in found.data]
     yield "steps", [an_epoch, the_run]
     yield "tokens", [f"{found.tokens:,} trained in an epoch, {trained:,} in the run"]

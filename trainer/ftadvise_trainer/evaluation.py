@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 IGNORED = -100
 """Label of a token that is not trained."""
@@ -92,6 +95,36 @@ class Interruptible:
                     end()
                 return
             yield batch
+
+
+@contextlib.contextmanager
+def random_numbers_kept(device: torch.device) -> Generator[None]:
+    """Put the generators of Python, numpy, torch and `device` back to where they were.
+
+    An evaluation draws: each pass over a data loader takes a seed from torch's generator, and a
+    metric or a callback may take more. Dropout draws from the same generators, and a run that is
+    preempted at an evaluation makes it after the resume only: without this, its weights would
+    differ from those of a run that was not.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    if device.type == "cpu":
+        of_torch = torch.random.fork_rng(devices=[])
+    else:
+        of_torch = torch.random.fork_rng(devices=[device], device_type=device.type)
+    try:
+        with of_torch:
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def follows_eval_loss(scheduler: Any) -> bool:
+    """Return whether a learning rate waits for evaluations: ReduceLROnPlateau, GreedyLR.
+
+    transformers steps it with each evaluation, but not with one that is made up for on a resume.
+    """
+    return hasattr(scheduler, "num_bad_epochs")
 
 
 def logits_of(outputs: Any) -> torch.Tensor:

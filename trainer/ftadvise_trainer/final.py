@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from ftadvise.text import clean
 from ftadvise_trainer.durable import free_name, fsync, remove_folder
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.manifest import MANIFEST, problems, read_manifest, write_manifest
+from ftadvise_trainer.manifest import problems, read_manifest, write_manifest
+from ftadvise_trainer.manifest_files import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,14 @@ What it changes, and nothing else:
   set. transformers takes the mean over batches of the mean over tokens, which changes with the
   eval batch size (transformers issue 39241). No logits outlive their batch.
 * An evaluation can be broken off, so that a preemption notice does not wait for its end.
+* An evaluation leaves the random numbers of the training alone.
+* SIGTERM and SIGINT do not end the workers of the data loaders.
 * The raw loss of every micro-batch is shown to a `NonFiniteGuard` among the callbacks.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -29,9 +32,12 @@ from ftadvise_trainer.evaluation import (
     INTERRUPTED,
     EvalSums,
     Interruptible,
+    follows_eval_loss,
     logits_of,
     nll_by_row,
+    random_numbers_kept,
 )
+from ftadvise_trainer.workers import obeying_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +78,14 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
             self.remove_callback(PrinterCallback)
             self.remove_callback(ProgressCallback)
 
+    def get_train_dataloader(self) -> Any:
+        """Return the loader of transformers, whose workers leave signals to this process."""
+        return obeying_parent(super().get_train_dataloader())
+
+    def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> Any:
+        """As `get_train_dataloader`."""
+        return obeying_parent(super().get_eval_dataloader(*args, **kwargs))
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
@@ -100,6 +114,19 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
             self.sums.add(*nll_by_row(logits, labels, shifted))
         return (None, None, None) if prediction_loss_only else (None, logits, labels)
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluate as transformers does; the training goes on with the same random numbers.
+
+        `metric_for_best_model` is NaN in what an evaluation returns that was broken off: transformers
+        compares it with the best so far, and raises where it is absent. It stands in no log.
+        """
+        with random_numbers_kept(self.args.device):
+            metrics: dict[str, float] = super().evaluate(*args, **kwargs)
+        wanted = self.args.metric_for_best_model
+        if wanted and any(key.endswith(f"_{INTERRUPTED}") for key in metrics):
+            metrics.setdefault("eval_" + wanted.removeprefix("eval_"), math.nan)
+        return metrics
+
     def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """Evaluate, with the loss as the sum over all tokens divided by their number.
 
@@ -108,7 +135,8 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
         `eval_interrupted` instead. Label smoothing does not enter the eval loss.
         """
         prefix = cast("str", kwargs.get("metric_key_prefix", args[3] if len(args) > 3 else "eval"))
-        self.sums = sums = EvalSums(self.accelerator, self.interrupted)
+        whole = follows_eval_loss(self.lr_scheduler)
+        self.sums = sums = EvalSums(self.accelerator, None if whole else self.interrupted)
         try:
             loader: Any = Interruptible(dataloader, sums)
             output: Any = super().evaluation_loop(loader, *args, **kwargs)

@@ -6,18 +6,17 @@ disk, and holds the size and SHA-256 of each: a folder without one is not a chec
 that was cut, changed or lost afterwards is found before anything is loaded from it.
 
 A manifest is integrity, not authenticity: whoever can write the weights can write the manifest.
-`training_args.bin`, `optimizer.pt`, `scheduler.pt` and `rng_state.pth` are torch files. We never
-open them: transformers does, with `weights_only`, and only in a checkpoint whose manifest holds.
-`training_args.bin` is never read at all. Weights are safetensors alone.
+`training_args.bin`, `optimizer.pt`, `scheduler.pt`, `rng_state.pth` and what FSDP adds are torch
+files. We never open them: transformers and accelerate do, with `weights_only`, and only in a
+checkpoint whose manifest holds. `training_args.bin` is never read at all. The weights that a
+model is made from are safetensors alone. `sharding` refuses what would write anything else.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import math
-import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,52 +25,11 @@ from typing import Any, cast
 
 from ftadvise.text import clean
 from ftadvise_trainer.durable import fsync, fsync_tree, write_atomically
+from ftadvise_trainer.manifest_files import MANIFEST, digests, is_forbidden, is_loaded, walk
 
-MANIFEST = "MANIFEST.json"
 SCHEMA = "ftadvise.checkpoint/1"
 
-TORCH_FILES = (
-    "training_args.bin",
-    "optimizer.pt",
-    "optimizer.bin",  # FSDP
-    "scheduler.pt",
-    "scaler.pt",
-    "rng_state.pth",
-    "rng_state_*.pth",
-)
-"""The only files besides safetensors that may hold tensors; all are read with `weights_only`."""
-
-_PICKLES = (
-    ".bin",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".pkl",
-    ".pickle",
-    ".joblib",
-    ".distcp",
-    ".npy",
-    ".npz",
-)
-# What a loader may pick up by its name: one of these that the manifest does not list is a problem,
-# while a note that somebody left in the folder is not.
-_LOADED = (
-    *_PICKLES,
-    ".safetensors",
-    ".json",
-    ".jinja",
-    ".model",
-    ".py",
-    ".gguf",
-    ".h5",
-    ".msgpack",
-)
 _LARGEST_MANIFEST = 16 * 2**20  # bytes; about 100,000 files
-_PARALLEL_FROM = (
-    64 * 2**20
-)  # bytes; hashing releases the GIL, but threads cost more on small files
-
-Files = dict[str, tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -115,8 +73,8 @@ def write_manifest(
     if step is None:
         step = int(folder.name.rpartition("-")[2])
     fsync_tree(folder)
-    found, _ = _walk(folder)
-    hashes = _digests(folder, found)
+    found, _ = walk(folder)
+    hashes = digests(folder, found)
     manifest = Manifest(
         step=step,
         epoch=_finite(epoch),
@@ -167,7 +125,7 @@ def problems(folder: Path) -> list[str]:
 
 
 def _compare(folder: Path, manifest: Manifest) -> list[str]:
-    found, odd = _walk(folder)
+    found, odd = walk(folder)
     reasons = [f"{clean(name)}: {what}" for name, what in odd]
     name, _, number = folder.name.rpartition("-")
     if name == "checkpoint" and number != str(manifest.step):
@@ -175,10 +133,10 @@ def _compare(folder: Path, manifest: Manifest) -> list[str]:
     for name in sorted(manifest.files.keys() - found.keys()):
         reasons.append(f"{clean(name)}: missing")
     for name in sorted(found.keys() - manifest.files.keys()):
-        if name.endswith(_LOADED):
+        if is_loaded(name):
             reasons.append(f"{clean(name)}: not in the manifest")
     for name in sorted(found):
-        if name.endswith(_PICKLES) and not _is_torch_file(name):
+        if is_forbidden(name):
             reasons.append(f"{clean(name)}: weights that are not safetensors")
     sized: list[str] = []
     for name in sorted(found.keys() & manifest.files.keys()):
@@ -187,48 +145,10 @@ def _compare(folder: Path, manifest: Manifest) -> list[str]:
             sized.append(name)
         else:
             reasons.append(f"{clean(name)}: {found[name]} bytes instead of {size}")
-    for name, digest in _digests(folder, {n: found[n] for n in sized}).items():
+    for name, digest in digests(folder, {n: found[n] for n in sized}).items():
         if digest != manifest.files[name]["sha256"]:
             reasons.append(f"{clean(name)}: content has changed (SHA-256)")
     return reasons
-
-
-def _is_torch_file(name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in TORCH_FILES)
-
-
-def _walk(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Return the size of each file below `folder` by relative name, and what is no plain file."""
-    found: dict[str, int] = {}
-    odd: list[tuple[str, str]] = []
-    for parent, folders, names in os.walk(folder):
-        for name in [*names, *folders]:
-            path = Path(parent, name)
-            relative = path.relative_to(folder).as_posix()
-            status = path.lstat()
-            if stat.S_ISLNK(status.st_mode):
-                odd.append((relative, "is a symbolic link"))
-            elif stat.S_ISREG(status.st_mode):
-                if relative not in (MANIFEST, f"{MANIFEST}.tmp"):
-                    found[relative] = status.st_size
-            elif not stat.S_ISDIR(status.st_mode):
-                odd.append((relative, "is not a plain file"))
-    return found, odd
-
-
-def _digests(folder: Path, sizes: Mapping[str, int]) -> dict[str, str]:
-    names: Sequence[str] = list(sizes)
-    if sum(sizes.values()) < _PARALLEL_FROM:
-        return {name: _digest(folder / name) for name in names}
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return dict(zip(names, pool.map(lambda name: _digest(folder / name), names), strict=True))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def render(manifest: Manifest) -> bytes:

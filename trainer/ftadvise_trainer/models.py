@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from ftadvise_trainer import families as rooms
+from ftadvise_trainer import recipes
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.remote_code import allowed
+from ftadvise_trainer.lora import with_lora
+from ftadvise_trainer.remote_code import allowed, asked_for
 from ftadvise_trainer.tokenizers import (
     ADDED_PAD,
     first_line,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftadvise.families import ModelFamily
-    from ftadvise_trainer.config import Config, LoraSettings
+    from ftadvise_trainer.config import Config
 
 __all__ = ["family_of", "load_model", "load_tokenizer", "notes"]
 
@@ -69,7 +70,7 @@ def model_config(config: Config, remote_code: str | None = None) -> Any:
     try:
         return auto.from_pretrained(place, **allowed(config, remote_code))
     except (OSError, ValueError, KeyError) as error:
-        raise TrainError(
+        raise asked_for(error, name) or TrainError(
             f"no model could be loaded from {name!r}: {first_line(error)}",
             hint="A folder needs a config.json; a name has to exist on the hub or in its cache.",
         ) from error
@@ -104,10 +105,9 @@ def load_model(
     with draws.fork_rng():
         draws.manual_seed(config.training.seed)
         model = _random(config) if config.model.config else _pretrained(config, remote_code)
-        if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-            _grow(model, len(tokenizer))
+        new = _grow(model, len(tokenizer))
         set_endings(model, tokenizer, family)
-        return _with_lora(model, config.lora, family) if config.lora else model
+        return with_lora(model, config.lora, family, new) if config.lora else model
 
 
 def _random(config: Config) -> Any:
@@ -141,7 +141,7 @@ def _pretrained(config: Config, remote_code: str | None) -> Any:
             **allowed(config, remote_code),
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise TrainError(
+        raise asked_for(error, name) or TrainError(
             f"the model {name!r} could not be loaded: {first_line(error)}",
             hint="It has to be a causal language model with weights in safetensors; "
             "pickled weights (.bin, .pt) are never read.",
@@ -153,17 +153,24 @@ def _attention(config: Config) -> dict[str, Any]:
     return {"attn_implementation": chosen} if chosen else {}
 
 
-def _grow(model: Any, size: int) -> None:
-    """Give new tokens the mean of the others: no draw, and nothing that generation would favour."""
+def _grow(model: Any, size: int) -> range:
+    """Give new tokens the mean of the others: no draw, and nothing that generation would favour.
+
+    Returns:
+        Their ids.
+    """
     import torch
 
-    before = model.get_input_embeddings().num_embeddings
+    before: int = model.get_input_embeddings().num_embeddings
+    if size <= before:
+        return range(0)
     model.resize_token_embeddings(size, mean_resizing=False)
     tables = [model.get_input_embeddings(), model.get_output_embeddings()]
     with torch.no_grad():
         for table in tables:
             if table is not None and table.weight.shape[0] == size:
                 table.weight[before:] = table.weight[:before].mean(dim=0, keepdim=True)
+    return range(before, size)
 
 
 def set_endings(model: Any, tokenizer: Any, family: ModelFamily) -> None:
@@ -184,47 +191,10 @@ def set_endings(model: Any, tokenizer: Any, family: ModelFamily) -> None:
     model.config.eos_token_id = tokenizer.eos_token_id
 
 
-def _with_lora(model: Any, lora: LoraSettings, family: ModelFamily) -> Any:
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise TrainError(
-            "LoRA needs peft, which is not installed",
-            code="FT509",
-            hint="pip install 'ftadvise[train]', or leave out lora: for a full fine-tune.",
-        ) from error
-    from transformers.pytorch_utils import Conv1D
-
-    linear = {
-        name.rpartition(".")[2]
-        for name, module in model.named_modules()
-        if type(module).__name__ == "Linear" or isinstance(module, Conv1D)
-    }
-    wanted = lora.target_modules
-    missing = [name for name in wanted if name.rpartition(".")[2] not in linear]
-    if missing:
-        raise TrainError(
-            f"lora.target_modules: the model has no linear layer called {', '.join(missing)}",
-            hint=f"It has {', '.join(sorted(linear))}.",
-        )
-    targets = list(wanted) or [name for name in family.lora_targets if name in linear]
-    settings = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft says int and takes any number
-        lora_dropout=lora.dropout,
-        target_modules=targets or "all-linear",
-        task_type="CAUSAL_LM",
-        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
-    )
-    with warnings.catch_warnings():
-        # peft asks for a name that transformers is giving up; nobody here can do anything about it.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        return get_peft_model(model, settings)
-
-
 def notes(config: Config, tokenizer: Any, family: ModelFamily) -> list[str]:
     """Return what somebody who starts this run should be told about its model."""
     said = [f"model family {family.name}"]
+    said += [f"left out, so taken from the family: {line}" for line in recipes.lines(config)]
     if config.model.config:
         said.append(f"random weights from {config.model.config}, seed {config.training.seed}")
     if config.model.dtype == "float32":
@@ -238,4 +208,6 @@ def notes(config: Config, tokenizer: Any, family: ModelFamily) -> list[str]:
         said.append(f"{ADDED_PAD} was added, for the vocabulary had nothing to pad with")
     if config.lora:
         said.append(f"LoRA of rank {config.lora.r} instead of a full fine-tune")
+        if config.model.config and not config.lora.merge:
+            said.append("the adapter fits these random weights alone; lora.merge keeps both")
     return said

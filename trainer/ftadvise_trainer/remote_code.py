@@ -34,6 +34,17 @@ def split(remote_code: str) -> tuple[str, str]:
     return found["name"], found["revision"]
 
 
+def asked_for(error: BaseException, name: str) -> TrainError | None:
+    """Return what to say when transformers wants to run code that nobody has allowed, else None."""
+    if "trust_remote_code" not in str(error):
+        return None
+    return TrainError(
+        f"{clean(name, 200)!r} brings code of its own, which nobody has allowed to run",
+        hint=f"Look at the code; then {OPTION} NAME@REVISION lets it run, from the hub or its "
+        "cache at one commit. In a folder here it never runs.",
+    )
+
+
 def allowed(config: Config, remote_code: str | None) -> dict[str, Any]:
     """Return the arguments of `from_pretrained` about code and revision.
 

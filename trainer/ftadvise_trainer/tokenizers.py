@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftadvise.templates import PLAIN, has_marks, without_marks
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.remote_code import allowed
+from ftadvise_trainer.remote_code import allowed, asked_for
 
 if TYPE_CHECKING:
     from ftadvise.families import ModelFamily
@@ -41,7 +41,7 @@ def raw_tokenizer(config: Config, remote_code: str | None = None) -> Any:
     try:
         tokenizer: Any = auto.from_pretrained(place, **arguments)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise TrainError(
+        raise asked_for(error, name) or TrainError(
             f"no tokenizer could be loaded from {name!r}: {first_line(error)}",
             hint="model.tokenizer names a folder or a model on the hub that has one.",
         ) from error

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from transformers.utils import logging
 
 import ftadvise
-from ftadvise_trainer import checkpoints, models
+from ftadvise.text import clean
+from ftadvise_trainer import checkpoints, models, workers
 from ftadvise_trainer.arguments import precision, training_arguments
 from ftadvise_trainer.callbacks.best_k import BestK
 from ftadvise_trainer.callbacks.early_stop import EarlyStop
@@ -30,6 +31,7 @@ from ftadvise_trainer.final import publish
 from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.lock import FolderLock
 from ftadvise_trainer.preflight import check_disk, disk_errors, estimate_checkpoint_bytes
+from ftadvise_trainer.recipes import with_family_defaults
 from ftadvise_trainer.scoring import eval_loss_of, merged_adapter
 from ftadvise_trainer.starting import Start, choose_start, settings_of
 from ftadvise_trainer.tokenizers import load_tokenizer
@@ -103,6 +105,7 @@ def train(
         stack.enter_context(disk_errors(output))
         stack.enter_context(FolderLock(output))
         family = models.family_of(config, remote_code=remote_code)
+        config = with_family_defaults(config, family)
         tokenizer = load_tokenizer(config, family, remote_code=remote_code)
         prepared = prepare(config, tokenizer, family)
         settings = settings_of(config, prepared)
@@ -153,7 +156,14 @@ def _run(job: _Job, stream: TextIO, more: Sequence[TrainerCallback]) -> Outcome:
         interrupted=preemption.interrupted,
     )
     with preemption:
-        trainer.train(resume_from_checkpoint=str(start.checkpoint) if start.checkpoint else None)
+        try:
+            trainer.train(resume_from_checkpoint=str(start.checkpoint or "") or None)
+        except RuntimeError as error:
+            # A worker that had only just been forked dies of a signal to all processes of the run.
+            # The step it worked for is lost; what was saved before is not.
+            if not (preemption.interrupted() and workers.died(error)):
+                raise
+            _say(stream, [f"interrupted without a new checkpoint: {clean(error)}"])
     stopped = next((s.reason for s in stoppers if s.reason), None)
     if preemption.exit_code is not None:
         return Outcome(None, None, stopped, preemption.exit_code)

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch.distributed
+from accelerate import PartialState  # type: ignore[import-untyped]  # it brings no types
 from transformers import TrainerCallback
 
 from ftadvise_trainer import checkpoints
@@ -126,7 +126,7 @@ class BestK(TrainerCallback):  # type: ignore[misc]  # transformers has no types
             TrainError: FT504 if the disk is full or broken; earlier checkpoints are untouched.
         """
         self._output_dir = output_dir = Path(str(args.output_dir))
-        _wait_for_all_ranks()
+        PartialState().wait_for_everyone()
         if not args.should_save:
             return
         step = state.global_step
@@ -165,7 +165,7 @@ class BestK(TrainerCallback):  # type: ignore[misc]  # transformers has no types
             with disk_errors(Path(str(args.output_dir))):
                 checkpoints.protect(Path(str(args.output_dir)), step)
             self._protected = step
-        _wait_for_all_ranks()  # no rank may write into the folder before it has been renamed
+        PartialState().wait_for_everyone()  # no rank may write into the folder before it has been renamed
 
     def _settle(self, output_dir: Path) -> None:
         if self._protected is not None:
@@ -186,8 +186,3 @@ def finite_eval_losses(log_history: list[dict[str, Any]]) -> dict[int, float]:
             if math.isfinite(loss):
                 losses[step] = float(loss)
     return losses
-
-
-def _wait_for_all_ranks() -> None:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()

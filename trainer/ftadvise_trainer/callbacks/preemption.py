@@ -18,6 +18,7 @@ import torch
 import torch.distributed
 from transformers import TrainerCallback
 
+from ftadvise_trainer.evaluation import follows_eval_loss
 from ftadvise_trainer.hard_exit import SecondSignal
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ class Preemption(TrainerCallback):  # type: ignore[misc]  # transformers has no 
 
     An evaluation that is due at the step where the run stops is not made, because a grace period
     is short. It is noted in the log history as `eval_interrupted`, so that the run that goes on
-    from there can make it first (`finetuner.needs_eval`).
+    from there can make it first (`finetuner.needs_eval`). A learning rate that follows the eval
+    loss needs it at its step, and it is made before the save.
+
+    The workers of a data loader get the same signal from a scheduler or a terminal, and torch
+    raises when one dies of it. `FineTuner` sees to that; in another Trainer, return the loaders
+    through `workers.obeying_parent`.
 
     Attributes:
         signal: Number of the signal that came, on any rank, else None.
@@ -101,12 +107,12 @@ class Preemption(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         At the end of an epoch `on_epoch_end` follows at once and may have something to log first.
         """
         if self._agreed():
-            skipped = control.should_evaluate
+            due = control.should_evaluate
             self._stop(state, control)
             if _epoch_is_over(state):
                 control.should_save = False
-            if skipped:
-                self._note_skipped_eval(state)
+            if due:
+                self._skip_eval(state, control, kwargs.get("lr_scheduler"))
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -120,12 +126,12 @@ class Preemption(TrainerCallback):  # type: ignore[misc]  # transformers has no 
     ) -> None:
         """As `on_step_end`; transformers comes here also from the middle of an epoch."""
         if self._agreed():
-            skipped = control.should_evaluate
+            due = control.should_evaluate
             self._stop(state, control)
             if not _epoch_is_over(state):
                 control.should_log = False
-            elif skipped:
-                self._note_skipped_eval(state)
+            elif due:
+                self._skip_eval(state, control, kwargs.get("lr_scheduler"))
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -160,7 +166,10 @@ class Preemption(TrainerCallback):  # type: ignore[misc]  # transformers has no 
             "policy": "preemption",
         }
 
-    def _note_skipped_eval(self, state: TrainerState) -> None:
+    def _skip_eval(self, state: TrainerState, control: TrainerControl, scheduler: Any) -> None:
+        if follows_eval_loss(scheduler):
+            control.should_evaluate = True
+            return
         note = {"eval_interrupted": 1.0, "eval_runtime": 0.0}
         state.log_history.append({**note, "epoch": state.epoch, "step": state.global_step})
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.text import clean
-from ftadvise_trainer.data.files import as_dict, as_list
+from ftadvise_trainer.data.formats import as_dict, as_list
 from ftadvise_trainer.errors import TrainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ftadvise_trainer.data.files import Record, Records
+    from ftadvise_trainer.data.formats import Record, Records
 
 FORMATS = ("alpaca", "messages", "sharegpt", "prompt_completion", "text")
 
