@@ -14,15 +14,17 @@ ADVISOR = ROOT / "advisor" / "ftadvise"
 # From the ground up: a room imports only from rooms in lines above its own, or beside it in its
 # own folder.
 FLOORS = (
-    ("errors", "text", "numbers", "entrypoints"),
+    ("errors", "text", "numbers", "entrypoints", "priors"),
     ("run",),
     ("families", "templates"),
     ("hookspecs",),
     ("plugins",),
-    ("readers", "schedules", "noise", "thinning"),
-    ("laws", "trend"),
+    ("readers", "schedules", "noise", "thinning", "stop_rules"),
+    ("laws", "trend", "gap", "together"),
+    ("optimum",),
     ("posterior",),
     ("fitting",),
+    ("lengths",),
     ("stopping", "onset", "forecasting", "live"),
     ("policies",),
     ("rules",),

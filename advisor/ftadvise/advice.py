@@ -83,6 +83,24 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """The other answer: keep the best checkpoint of this run instead of training again.
+
+    Attributes:
+        epoch: Where that checkpoint is.
+        eval_loss: Its loss, as logged.
+        expected_gain_percent: Of the recommended run over it, in percent of the loss; negative
+            where training again is expected to end worse. None without an eval loss.
+        gain_interval_percent: 90 % interval of that; None as above.
+    """
+
+    epoch: float
+    eval_loss: float
+    expected_gain_percent: float | None
+    gain_interval_percent: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Scenario:
     """One way in which the next run may go.
 
@@ -122,6 +140,7 @@ class Advice:
     observed: Observed
     overfitting: Overfitting
     recommendation: Recommendation
+    keep: Keep
     scenarios: tuple[Scenario, ...]
     forecast: tuple[EpochForecast, ...]
     reasons: tuple[str, ...]
@@ -141,7 +160,15 @@ class Advice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the advice in the schema `ftadvise.advice/1`, strict JSON: no NaN, no infinity."""
-        kept = ("observed", "overfitting", "recommendation", "scenarios", "forecast", "findings")
+        kept = (
+            "observed",
+            "overfitting",
+            "recommendation",
+            "keep",
+            "scenarios",
+            "forecast",
+            "findings",
+        )
         body = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name in kept}
         return {
             "schema": SCHEMA,
@@ -149,6 +176,7 @@ class Advice:
             "observed": body["observed"],
             "overfitting": body["overfitting"],
             "recommendation": body["recommendation"],
+            "keep": body["keep"],
             "scenarios": body["scenarios"],
             "forecast": body["forecast"],
             "reasons": list(self.reasons),

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ftadvise.advice import Advice, EpochForecast, Observed, Overfitting, Recommendation
+from ftadvise.advice import (
+    Advice,
+    EpochForecast,
+    Keep,
+    Observed,
+    Overfitting,
+    Recommendation,
+)
 from ftadvise.fitting import Fit, fit
 from ftadvise.forecasting import Forecast, forecast_from
 from ftadvise.horizon import Horizons, choose_epochs
@@ -30,12 +37,15 @@ SHOWN_FORECASTS = 12
 AHEAD_POINTS = 8
 
 
-def advise(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Advice:
+def advise(run: Run, past: tuple[Run, ...] | list[Run] = (), price: float | None = None) -> Advice:
     """Say what happened in a run and how to set up the next one.
 
     Args:
         run: The run, from `ftadvise.read`.
-        past: Earlier runs of the same kind.
+        past: Earlier runs. Those of the same fine-tune say together with this one how many epochs
+            the next should have; all of them sharpen the noise estimate.
+        price: What one more epoch has to gain, as a share of the loss; None for the
+            one-standard-error rule.
 
     Raises:
         LogError: FT405 when the run has fewer than two finite losses.
@@ -43,7 +53,7 @@ def advise(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Advice:
     fitted = fit(run, past)
     seen = _observed(fitted)
     turning = onset(fitted)
-    horizons = choose_epochs(fitted, seen.best_epoch, turning.status == "detected")
+    horizons = choose_epochs(fitted, seen.best_epoch, turning.status == "detected", price)
     # Without steps per epoch the only cadence that can be set up is once an epoch.
     per_epoch = evals_per_epoch(horizons.chosen) if fitted.run.steps_per_epoch else 1
     rehearsal = rehearse(fitted, horizons.chosen, per_epoch)
@@ -61,6 +71,7 @@ def advise(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Advice:
             turning.status, turning.onset_epoch, turning.interval, turning.probability
         ),
         recommendation=recommended,
+        keep=_keep(seen, horizons),
         scenarios=scenarios(rehearsal, rule),
         forecast=_forecasts(horizons),
         reasons=reasons(fitted, seen, turning, horizons, recommended),
@@ -120,6 +131,13 @@ def _recommendation(
         expected_eval_loss=expected,
         probability_of_false_stop=rule.false_stop,
     )
+
+
+def _keep(seen: Observed, horizons: Horizons) -> Keep:
+    if horizons.by_habit:
+        return Keep(seen.best_epoch, seen.best_eval_loss, None, None)
+    low, mean, high = (100.0 * gain for gain in horizons.gain)
+    return Keep(seen.best_epoch, seen.best_eval_loss, mean, (low, high))
 
 
 def _used(run: Run) -> Settings:

@@ -22,15 +22,18 @@ from ftadvise import plugins
 from ftadvise.errors import LogError
 from ftadvise.laws import Axes, Law
 from ftadvise.noise import relative_noise
+from ftadvise.optimum import Optimum, agreed, optimum
 from ftadvise.posterior import SCALE_POINTS, LawDraws, LawShare, draw, solve
 from ftadvise.run import FloatArray, Run, Series
 from ftadvise.schedules import Schedule, identify
 from ftadvise.thinning import Points, observed_points, without_spikes
+from ftadvise.together import same_fine_tune
 
 # Relative size of the wander around the law. A train loss wanders more: it follows no law of
 # progress where the examples come round again.
 DISCREPANCY = {"eval": 0.012, "train": 0.1}
 CORRELATION = 0.7  # of the wander, in units of log(epoch)
+ENDED = 0.95  # of its schedule, for a run that has come to its end
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,9 @@ class Fit:
         horizon: Epochs that the run's own schedule was made for.
         laws: Share of the posterior of every law, largest first.
         shift: Taken off all losses before fitting; not 0 only where losses are negative.
+        optimum: Where the best number of epochs lies; None where only laws and habit are left:
+            without eval or train loss, or for a run that has not come to its end.
+        peers: Length in epochs and lowest eval loss of other runs of the same fine-tune.
     """
 
     run: Run
@@ -57,6 +63,8 @@ class Fit:
     laws: tuple[LawShare, ...]
     _draws: tuple[LawDraws, ...]
     shift: float
+    optimum: Optimum | None = None
+    peers: tuple[tuple[float, float], ...] = ()
 
     @property
     def series(self) -> Series:
@@ -143,7 +151,46 @@ def fit(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Fit:
     tables = [solve(law, axes, positive.loss, covariance) for law in laws]
     freedom = SCALE_POINTS + points.loss.size
     shares, draws = draw(laws, tables, float(positive.loss.min()), freedom)
-    return Fit(run, target, points, noise, schedule, horizon, shares, draws, shift)
+    same = [one for one in past if target == "eval" and same_fine_tune(one, run)]
+    return Fit(
+        run,
+        target,
+        points,
+        noise,
+        schedule,
+        horizon,
+        shares,
+        draws,
+        shift,
+        _optimum([run, *same]) if target == "eval" else None,
+        tuple((_horizon(one), float(np.nanmin(one.eval.loss))) for one in same if _ended(one)),
+    )
+
+
+def _horizon(run: Run) -> float:
+    """Return the epochs that a run's schedule was made for, or that it had."""
+    seen = observed_points(run, "eval").epoch
+    return max(run.planned_epochs or 0.0, float(seen[-1]) if seen.size else 0.0)
+
+
+def _ended(run: Run) -> bool:
+    """Say whether a run was trained to the end of its schedule."""
+    seen = observed_points(run, "eval").epoch
+    return bool(seen.size) and float(seen[-1]) >= ENDED * _horizon(run)
+
+
+def _optimum(runs: list[Run]) -> Optimum | None:
+    """Return where the best number of epochs lies, by the logs of one fine-tune."""
+    found: list[Optimum] = []
+    for run in runs:
+        points = observed_points(run, "eval")
+        if not points.loss.size or not _ended(run):
+            continue
+        best = float(points.epoch[points.loss.argmin()])
+        held = not identify(run, _horizon(run)).anneals
+        one = optimum(run, held and len(run.lr) > 0, best)
+        found += [one] if one else []
+    return agreed(found) if found else None
 
 
 def _usable(run: Run) -> str:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftadvise.fitting import CORRELATION, DISCREPANCY, Fit, fit
+from ftadvise.fitting import Fit, fit
+from ftadvise.lengths import another_run
 from ftadvise.run import FloatArray, Run
-from ftadvise.trend import recent_trend
+from ftadvise.trend import TAIL_90, learned, recent_trend
 
-LAW_SHARE = 0.25  # of the law in the continuation of a run; the recent trend has the rest
+LARGEST_PULL = 0.5  # of a law, in log loss: where it foresees more it extrapolates wildly
+MOST_LOG = 50.0  # beyond it a loss overflows before it means anything
 
 
 @dataclass(frozen=True)
@@ -56,58 +58,52 @@ def forecast_from(fitted: Fit, at: float, epochs: float | None = None) -> Foreca
     """As `forecast`, from a fit that is already there."""
     if not at > 0 or (epochs is not None and not epochs > 0):
         raise ValueError(f"epochs must be positive, but at={at}, epochs={epochs}")
-    if epochs is None or abs(epochs - fitted.horizon) < 1e-9:
-        draws = continuation(fitted, np.array([at]))[:, 0]
+    if epochs is not None and abs(epochs - fitted.horizon) >= 1e-9:
+        found = _quantiles(fitted, another_run(fitted, np.array([at]), epochs)[:, 0])
+    elif at > fitted.points.epoch[-1]:
+        found = continuation(fitted, at)
     else:
-        draws = another_run(fitted, np.array([at]), epochs)[:, 0]
-    quantiles: FloatArray = np.quantile(_scattered(fitted, draws), [0.05, 0.5, 0.95])
-    low, median, high = np.maximum(quantiles, fitted.floor)
+        found = _quantiles(fitted, _seen(fitted, at))
+    low, median, high = np.maximum(found, fitted.floor)
     return Forecast(at, float(median), float(low), float(high), fitted.target)
 
 
-def another_run(fitted: Fit, epochs: FloatArray, horizon: float) -> FloatArray:
-    """Draw the loss of a run of `horizon` epochs, with the doubt that it is another run.
+def continuation(fitted: Fit, epoch: float) -> tuple[float, float, float]:
+    """Return low, median and high of this run's loss at an epoch beyond its last point.
 
-    Returns:
-        One curve a row, noise-free, shape (draws, n).
+    The damped recent trend, with a share of the change that the laws foresee; the interval holds
+    90 % of the losses, as logged, of curves that the constants were not learned from.
     """
-    curves = fitted.curves(epochs, horizon)
-    stretch = abs(math.log(horizon / float(fitted.points.epoch[-1])))
-    doubt = DISCREPANCY[fitted.target] * math.sqrt(1.0 + stretch / CORRELATION)
-    normal = np.random.default_rng(2).standard_normal((curves.shape[0], 1))
-    return curves * (1.0 + doubt * normal)
+    trend = recent_trend(fitted.points.lowered(fitted.shift), fitted.target)
+    now, then = np.median(fitted.curves(np.array([trend.last_epoch, epoch])), axis=0)
+    foreseen = math.log(max(then - fitted.shift, 1e-300) / max(now - fitted.shift, 1e-300))
+    law = learned().law_share * law_pull(foreseen)
+    middle = trend.log_level + trend.drift * trend.ahead(epoch) + law
+    width = TAIL_90 * trend.doubt(epoch)
+    low, median, high = (
+        math.exp(min(max(middle + way * width, -MOST_LOG), MOST_LOG)) + fitted.shift
+        for way in (-1.0, 0.0, 1.0)
+    )
+    return low, median, high
 
 
-def continuation(fitted: Fit, epochs: FloatArray) -> FloatArray:
-    """Draw the course of this run at `epochs`, noise-free.
-
-    Up to the last point it is the curve behind the points; beyond it, the recent trend in three
-    draws of four and the law in the fourth, carried on from where the run stands.
-
-    Returns:
-        One curve a row, shape (draws, n), in the units of the log.
-    """
-    seen = fitted.points.epoch
-    now = fitted.smoothed()
-    within = np.minimum(epochs, seen[-1])
-    past = np.empty((now.shape[0], epochs.size))
-    for row, curve in zip(past, now, strict=True):
-        row[:] = np.interp(within, seen, curve)
-    ahead = epochs > seen[-1]
-    if not ahead.any():
-        return past
-    size = now.shape[0]
-    shift = fitted.shift
-    trend = recent_trend(fitted.points.lowered(shift), fitted.target)
-    paths = np.exp(np.clip(trend.paths(epochs[ahead], size), -50.0, 50.0)) + shift
-    law = fitted.curves(np.concatenate([seen[-1:], epochs[ahead]])) - shift
-    carried = law[:, 1:] / law[:, :1] * (now[:, -1:] - shift) + shift
-    past[:, ahead] = paths
-    every = round(1.0 / LAW_SHARE)
-    past[::every, ahead] = carried[::every]
-    return past
+def law_pull(foreseen: float) -> float:
+    """Return a change of log loss that a law foresees, with a large one held back."""
+    return LARGEST_PULL * math.tanh(foreseen / LARGEST_PULL)
 
 
-def _scattered(fitted: Fit, draws: FloatArray) -> FloatArray:
+def _seen(fitted: Fit, at: float) -> FloatArray:
+    """Draw the curve behind the points where it has been observed."""
+    smoothed = fitted.smoothed()
+    draws = np.empty(smoothed.shape[0])
+    for row, curve in enumerate(smoothed):
+        draws[row] = np.interp(at, fitted.points.epoch, curve)
+    return draws
+
+
+def _quantiles(fitted: Fit, draws: FloatArray) -> tuple[float, float, float]:
+    """Return the 5, 50 and 95 % quantiles of a loss as logged, from noise-free draws."""
     normal = np.random.default_rng(3).standard_normal(draws.size)
-    return draws + (draws - fitted.shift) * fitted.noise * normal
+    scattered = draws + (draws - fitted.shift) * fitted.noise * normal
+    low, median, high = np.quantile(scattered, [0.05, 0.5, 0.95])
+    return float(low), float(median), float(high)

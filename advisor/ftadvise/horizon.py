@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise.fitting import Fit
-from ftadvise.forecasting import another_run
+from ftadvise.lengths import another_run
 from ftadvise.run import FloatArray
 
-# How strongly the answer leans to the habit "best epoch, rounded up, plus one": this much
-# expected relative loss for every squared unit of log(epochs / habit). Laws are wrong in ways
-# that a log does not show, and the habit is seldom far off.
+# Where nothing learned from others can be trusted, how strongly the answer leans to the habit "best
+# epoch, rounded up, plus one": this much expected relative loss for every squared unit of
+# log(epochs / habit). Laws are wrong in ways that a log does not show.
 HABIT_PULL = 0.03
-INDIFFERENCE = 0.001  # of the loss: an extra epoch has to gain more than this
+# With one, the same for every squared standard deviation that the answer is away from it: where the
+# laws see no cost in a longer run, nothing else would keep it from the longest that is likely at all.
+OPTIMUM_PULL = 0.003
+ABOUT_AS_GOOD = 0.002  # of the loss
 WORST_REGRET = 0.2  # draws that promise more than this are not believed
 MOST_CANDIDATES = 40
 FINENESS = 24  # points at which a candidate run is looked at
@@ -33,6 +36,8 @@ class Horizons:
         chosen: The recommendation.
         near: Smallest and largest candidate that is about as good.
         by_habit: True when there is no eval loss, so that only the habit is left.
+        gain: Of the chosen run over the lowest loss seen, as a share of it: 5 % quantile, mean
+            and 95 % quantile; negative where training again is expected to end worse.
     """
 
     epochs: FloatArray
@@ -42,40 +47,83 @@ class Horizons:
     chosen: int
     near: tuple[int, int]
     by_habit: bool
+    gain: tuple[float, float, float]
 
 
-def choose_epochs(fitted: Fit, best_epoch: float, turned: bool = False) -> Horizons:
+def choose_epochs(
+    fitted: Fit, best_epoch: float, turned: bool = False, price: float | None = None
+) -> Horizons:
     """Choose the number of epochs for the next run.
 
     Args:
         fitted: The fit of the last run.
         best_epoch: Epoch of its lowest loss.
-        turned: Whether overfitting was detected: then nothing beyond the habit plus one comes
-            into question, whatever a law promises of a longer schedule.
+        turned: Whether overfitting was detected: where nothing was learned from other fine-tunes,
+            only the habit plus one comes into question then, whatever a law promises.
+        price: What one more epoch has to gain, as a share of the loss. None for the one-standard-error
+            rule: the shortest run whose expected loss lies within one standard error of the least.
     """
     habit = math.ceil(best_epoch) + 1
     candidates = _candidates(fitted, habit)
-    if turned:
+    if turned and fitted.optimum is None:
         candidates = candidates[candidates <= habit + 1]
     best = np.stack([_best_loss(fitted, float(e)) for e in candidates])
     quantiles: FloatArray = np.quantile(best, [0.05, 0.5, 0.95], axis=1)
     low, median, high = np.maximum(quantiles, fitted.floor)
     if fitted.target == "train":
-        near = (habit, habit + 1)
-        return Horizons(candidates, median, low, high, habit, near, by_habit=True)
+        chosen, near = habit, (habit, habit + 1)
+    else:
+        chosen, near = _cheapest(fitted, candidates, best, habit, price)
+    return Horizons(
+        candidates,
+        median,
+        low,
+        high,
+        chosen,
+        near,
+        fitted.target == "train",
+        _gain(fitted, best[candidates == chosen][0]),
+    )
+
+
+def _cheapest(
+    fitted: Fit, candidates: FloatArray, best: FloatArray, habit: int, price: float | None
+) -> tuple[int, tuple[int, int]]:
+    """Return the candidate with the least expected cost, and those about as good."""
     positive = best - fitted.shift
-    regret = np.minimum(positive / positive.min(axis=0) - 1.0, WORST_REGRET).mean(axis=1)
-    cost = regret + HABIT_PULL * np.log(candidates / habit) ** 2
-    chosen = int(candidates[np.flatnonzero(cost <= cost.min() + INDIFFERENCE)[0]])
-    about_as_good = candidates[cost <= cost.min() + max(2 * INDIFFERENCE, fitted.noise)]
-    near = (min(chosen, int(about_as_good[0])), max(chosen, int(about_as_good[-1])))
-    return Horizons(candidates, median, low, high, chosen, near, by_habit=False)
+    regret = np.minimum(positive / positive.min(axis=0) - 1.0, WORST_REGRET)
+    cost: FloatArray = regret.mean(axis=1)
+    found = fitted.optimum
+    unknown = 1.0 if found is None else 1.0 - found.trust
+    cost = cost + unknown * HABIT_PULL * np.log(candidates / habit) ** 2
+    if found is not None:
+        off = (np.log(candidates) - found.log_epochs) / found.spread
+        cost = cost + OPTIMUM_PULL * off**2
+    cost = cost + (price or 0.0) * candidates
+    least = int(cost.argmin())
+    slack = 0.0
+    if price is None:
+        # Of the mean over the draws, which is known no better than the draws are many.
+        slack = float(regret[least].std()) / math.sqrt(regret.shape[1])
+    chosen = int(candidates[np.flatnonzero(cost <= cost[least] + slack)[0]])
+    about_as_good = candidates[cost <= cost[least] + slack + ABOUT_AS_GOOD]
+    return chosen, (min(chosen, int(about_as_good[0])), max(chosen, int(about_as_good[-1])))
+
+
+def _gain(fitted: Fit, losses: FloatArray) -> tuple[float, float, float]:
+    seen = float(fitted.points.loss.min()) - fitted.shift
+    gain = 1.0 - (losses - fitted.shift) / seen
+    low, high = np.quantile(gain, [0.05, 0.95])
+    return float(low), float(gain.mean()), float(high)
 
 
 def _candidates(fitted: Fit, habit: int) -> FloatArray:
-    """Return whole numbers of epochs from one to three times what was seen, not too many."""
+    """Return whole numbers of epochs that come into question, not too many."""
     seen = float(fitted.points.epoch[-1])
     most = max(math.ceil(3 * min(seen, 3.0)), math.ceil(2 * seen), habit + 1)
+    if fitted.optimum is not None:
+        likely = math.exp(fitted.optimum.log_epochs + 2.5 * fitted.optimum.spread)
+        most = max(habit + 1, math.ceil(likely))
     if most <= MOST_CANDIDATES:
         return np.arange(1.0, most + 1.0)
     spread = np.round(np.geomspace(1.0, most, MOST_CANDIDATES))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise.fitting import Fit
-from ftadvise.forecasting import another_run
+from ftadvise.lengths import another_run
 from ftadvise.run import FloatArray
 from ftadvise.stopping import IntArray, transformers_stop
 

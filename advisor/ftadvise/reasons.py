@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ftadvise.advice import Observed, Recommendation
@@ -10,6 +12,9 @@ from ftadvise.horizon import Horizons
 from ftadvise.numbers import chance, count, percent, short
 from ftadvise.onset import Onset
 from ftadvise.patience import PATIENCES
+from ftadvise.priors import load
+
+FAMILIAR = 0.9  # trust below which the reason says that the log is unlike what is known
 
 
 def reasons(
@@ -19,7 +24,7 @@ def reasons(
     return (
         _course(fitted, seen),
         _overfitting(fitted, turning),
-        _epochs(horizons, recommended),
+        _epochs(fitted, horizons, recommended),
         _patience(fitted, recommended),
         _threshold(recommended),
         _cadence(recommended),
@@ -54,7 +59,7 @@ def _overfitting(fitted: Fit, turning: Onset) -> str:
     )
 
 
-def _epochs(horizons: Horizons, recommended: Recommendation) -> str:
+def _epochs(fitted: Fit, horizons: Horizons, recommended: Recommendation) -> str:
     chosen = recommended.num_train_epochs
     low, high = recommended.epochs_range
     if horizons.by_habit:
@@ -67,11 +72,38 @@ def _epochs(horizons: Horizons, recommended: Recommendation) -> str:
         for e, m in zip(horizons.epochs, horizons.median, strict=True)
         if e in (chosen - 1, chosen, chosen + 1)
     ]
+    has = "has" if chosen == 1 else "have"
     return (
-        f"{count(chosen, 'epoch')} {'has' if chosen == 1 else 'have'} the least expected loss, each number of epochs taken as a run with "
-        f"a schedule of its own, with a lean to the habit of one more than the best epoch: "
-        f"{', '.join(near)}."
+        f"{count(chosen, 'epoch')} {has} the least expected loss, each number of epochs taken as a "
+        f"run with a schedule of its own: {', '.join(near)}. {_optimum(fitted)}"
     )
+
+
+def _optimum(fitted: Fit) -> str:
+    """Say what the number of epochs rests on."""
+    found = fitted.optimum
+    if found is None:
+        return (
+            "It is read off the laws alone, with a lean to the habit of one more than the best "
+            "epoch: without train loss, or before the run has come to its end, the gap between "
+            "train and eval loss says nothing."
+        )
+    low, high = (math.exp(found.log_epochs + way * 1.645 * found.spread) for way in (-1, 1))
+    where = f"{math.exp(found.log_epochs):.1f} epochs (90 %: {low:.1f} to {high:.1f})"
+    others = (
+        f", which {count(len(fitted.peers), 'other run')} of the same fine-tune made more sure"
+        if fitted.peers
+        else ""
+    )
+    learned = f"The gap between train and eval loss puts the optimum near {where}{others}"
+    if found.trust < FAMILIAR:
+        return (
+            f"{learned}; but this log is unlike the fine-tunes that this was learned from, so the "
+            f"answer leans to the habit of one more than the best epoch, by "
+            f"{percent(1.0 - found.trust)}."
+        )
+    fine_tunes = load("horizon")["provenance"]["fine_tunes"]
+    return f"{learned}, as it was in {fine_tunes} fine-tunes run at several lengths."
 
 
 def _patience(fitted: Fit, recommended: Recommendation) -> str:

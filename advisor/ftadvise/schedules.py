@@ -4,12 +4,15 @@ A schedule is described by its shape over the fraction of the run that is done, 
 stretched to another number of epochs: a run of seven epochs with linear decay is not the first
 part of a run of ten.
 
-Progress is the integral of the rate, in epochs at the peak rate: ``S1(t) = ∫ η(u)/η_peak du``.
-Annealing is how far the rate has come down, ``1 - η(t)/η_peak`` after the peak: the limit of the
-momentum term S2 of Tissue et al. 2024 (arXiv:2408.11029, eq. 1) for a decay factor λ whose memory
-is short against an epoch, up to a constant factor. On fine-tunes of a few hundred steps that limit
-explains runs of several horizons better than longer memories do
-(`python benchmarks/annealing_memory.py FAMILIES.jsonl.gz`).
+With the rate relative to its peak, r = η/η_peak, progress is the integral of the effective rate
+r^p, in epochs at the peak rate: ``S1(t) = ∫ r(u)^p du``. Annealing is how far the effective rate
+has come down, ``1 - r(t)^p`` after the peak: the limit of the momentum term S2 of Tissue et al.
+2024 (arXiv:2408.11029, eq. 1), and of the multi-power law of Luo et al. 2025 (arXiv:2503.12811),
+for a memory that is short against an epoch. p = 1 is these laws' own choice; with Adam a smaller
+rate loses less progress than it is smaller. POWER is where laws fitted to parts of cosine curves of
+pre-training predict the rest best (`python benchmarks/published/multi_power.py FOLDER`); fine-tunes
+of several lengths, which had no part in that, are explained best by about the same
+(`python benchmarks/published/several_horizons.py FAMILIES.jsonl.gz`).
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from ftadvise.run import FloatArray, LearningRates, Run
 KINDS = ("linear", "cosine", "constant", "wsd")
 WARMUP_GRID = (0.0, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
 DECAY_GRID = (0.1, 0.2, 0.3, 0.5)  # share of the run that a warm-up-stable-decay schedule decays
+POWER = 0.7
 _FINENESS = 400
 
 
@@ -68,17 +72,18 @@ class Schedule:
         Beyond the horizon nothing is added where the rate has come down to zero.
         """
         grid, rate = self._sampled()
-        steps = (rate[1:] + rate[:-1]) / 2.0 / _FINENESS
+        effective = rate**POWER
+        steps = (effective[1:] + effective[:-1]) / 2.0 / _FINENESS
         integral = np.concatenate([[0.0], np.cumsum(steps)])
         inside: FloatArray = horizon * np.interp(epochs / horizon, grid, integral)
         beyond: FloatArray = np.maximum(epochs - horizon, 0.0)
-        return inside + float(rate[-1]) * beyond
+        return inside + float(effective[-1]) * beyond
 
     def annealing(self, epochs: FloatArray, horizon: float) -> FloatArray:
         """Return how far the rate has come down, from 0 (peak) to 1 (zero), shape (n,)."""
         grid, rate = self._sampled()
         peak = int(np.argmax(rate))
-        drop = np.where(np.arange(rate.size) > peak, 1.0 - rate, 0.0)
+        drop = np.where(np.arange(rate.size) > peak, 1.0 - rate**POWER, 0.0)
         return np.interp(epochs / horizon, grid, drop)
 
     def _sampled(self) -> tuple[FloatArray, FloatArray]:

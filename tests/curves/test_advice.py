@@ -183,8 +183,10 @@ def test_one_wild_evaluation_does_not_set_the_level_of_the_answer(factor: float)
     assert there.expected_eval_loss == pytest.approx(here.expected_eval_loss, rel=0.02)
 
 
-def test_after_detected_overfitting_no_longer_run_than_the_habit_allows_is_advised() -> None:
-    run = make_run(epochs=10.0, evals=20, rise=0.15, noise=0.002)
+def test_without_train_loss_no_longer_run_than_the_habit_allows_follows_detected_overfitting() -> (
+    None
+):
+    run = make_run(epochs=10.0, evals=20, rise=0.15, noise=0.002, train=False)
     advice = advise(run)
     assert advice.overfitting.status == "detected"
     assert advice.num_train_epochs <= np.ceil(advice.observed.best_epoch) + 2

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_runs import five_numbers, make_run, series, true_loss
 
 from ftadvise.fitting import fit
-from ftadvise.forecasting import forecast
+from ftadvise.forecasting import forecast, law_pull
 from ftadvise.live import should_stop
 from ftadvise.onset import onset
 from ftadvise.run import Run
@@ -81,25 +81,31 @@ def test_a_train_loss_alone_can_make_one_suspect_overfitting_but_never_detects_i
     assert onset(fit(rising)).status == "suspected"
 
 
-def test_a_run_that_has_long_turned_up_is_stopped() -> None:
-    run = make_run(epochs=10.0, evals=20, rise=0.3, kind="constant", noise=0.002)
-    decision = should_stop(replace(run, planned_epochs=20.0))
-    assert decision.stop
-    assert decision.probability_of_improvement < 0.1
-    assert "1 %" in decision.reason
+def test_a_forecast_of_what_was_seen_is_the_curve_behind_it() -> None:
+    run = make_run(evals=10, noise=0.005)
+    found = forecast(run, at=2.0)
+    assert found.low < run.eval.loss[3] < found.high
+    assert found.median == pytest.approx(float(run.eval.loss[3]), rel=0.03)
 
 
-def test_a_run_that_still_falls_is_not_stopped() -> None:
-    run = first_evals(make_run(evals=10), 6)
-    decision = should_stop(run)
-    assert not decision.stop
-    assert decision.probability_of_improvement > 0.5
+def test_a_forecast_starts_from_the_last_value() -> None:
+    run = make_run(evals=10, rise=0.05, noise=0.005)
+    near = forecast(replace(run, planned_epochs=20.0), at=5.0001)
+    assert near.median == pytest.approx(float(run.eval.loss[-1]), rel=1e-3)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_fewer_than_four_evaluations_never_stop_a_run(count: int) -> None:
-    rising = Run(eval=series("eval_loss", np.arange(1.0, 9.0), np.arange(1.0, 9.0)))
-    assert not should_stop(first_evals(rising, count)).stop
+def test_losses_below_zero_are_forecast_too() -> None:
+    run = make_run(evals=10)
+    below = replace(run, eval=replace(run.eval, loss=run.eval.loss - 5.0))
+    found = forecast(first_evals(below, 6), at=5.0)
+    assert found.low < found.median < found.high < 0
+
+
+@pytest.mark.parametrize("foreseen", [-20.0, -0.01, 0.0, 0.01, 20.0])
+def test_a_law_that_extrapolates_wildly_is_held_back(foreseen: float) -> None:
+    pull = law_pull(foreseen)
+    assert abs(pull) <= 0.5
+    assert pull == pytest.approx(foreseen, rel=0.01) or abs(foreseen) > 1
 
 
 @settings(max_examples=40, deadline=None)

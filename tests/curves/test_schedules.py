@@ -13,7 +13,7 @@ from scipy.integrate import quad
 from transformers import get_scheduler
 
 from ftadvise.run import LearningRates, Run, Series, Settings, as_floats
-from ftadvise.schedules import KINDS, Schedule, identify
+from ftadvise.schedules import KINDS, POWER, Schedule, identify
 
 STEPS_PER_EPOCH, EPOCHS = 40, 3
 
@@ -82,13 +82,13 @@ def test_rates_that_follow_no_schedule_are_not_forced_into_one() -> None:
     horizon=st.floats(0.5, 50.0),
     share=st.floats(0.0, 1.0),
 )
-def test_progress_is_the_integral_of_the_rate(
+def test_progress_is_the_integral_of_the_effective_rate(
     kind: str, warmup: float, horizon: float, share: float
 ) -> None:
     schedule = Schedule(kind, warmup)
 
     def rate(at: float) -> float:
-        return float(schedule.rate(np.array([at / horizon]))[0])
+        return float(schedule.rate(np.array([at / horizon]))[0] ** POWER)
 
     breaks = [b * horizon for b in (warmup, 1.0 - schedule.decay) if b < share]
     expected, _ = quad(rate, 0.0, share * horizon, points=breaks or None, limit=200)

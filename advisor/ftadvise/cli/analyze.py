@@ -27,6 +27,14 @@ _CHECKED = ("warning", "error")
 @click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
 @click.option("--all", "every", is_flag=True, help="Take every run in each file.")
 @click.option("--check", is_flag=True, help="Exit with 1 when there is a warning or an error.")
+@click.option(
+    "--price",
+    type=click.FloatRange(min=0.0),
+    metavar="PERCENT",
+    help="What one more epoch has to gain, in percent of the loss.  [default: the shortest run "
+    "within one standard error of the best]",
+)
+@click.option("--separate", is_flag=True, help="Answer for each log alone, not for all together.")
 @click.option("--width", type=click.IntRange(min=NARROWEST), help="Columns of the text report.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Use ASCII characters alone.")
 @click.pass_context
@@ -38,13 +46,16 @@ def command(
     name: str | None,
     every: bool,
     check: bool,
+    price: float | None,
+    separate: bool,
     width: int | None,
     ascii_only: bool,
 ) -> None:
     """Say what the next run should be, from one log or many.
 
     LOG is a training log (a trainer_state.json, a JSON or JSON-lines history, ...) or a folder
-    that holds one. Exits with 0 when there is advice, 1 when --check found something, and 2 when
+    that holds one. Several logs of one fine-tune are answered for together as well, unless the
+    format is jsonl. Exits with 0 when there is advice, 1 when --check found something, and 2 when
     a log could not be read.
     """
     if name is not None and every:
@@ -54,7 +65,9 @@ def command(
     errors_are_data = form == "jsonl" or (form == "json" and several)
     count = failed = found = 0
     pieces: list[Any] = []
-    for path, result in _outcomes(logs, name, every):
+    share = None if price is None else price / 100.0
+    advised: list[Advice] = []
+    for path, result in _outcomes(logs, name, every, share):
         count += 1
         if isinstance(result, FtadviseError):
             failed += 1
@@ -64,11 +77,14 @@ def command(
                 continue
         else:
             found += any(finding.level in _CHECKED for finding in result.findings)
+            if form != "jsonl" and not separate:
+                advised.append(result)
         piece = _piece(path, result, form, how)
         if form == "jsonl" and output is None:
             write(piece)  # at once: there may be a thousand more to come
         else:
             pieces.append(piece)
+    pieces += _together(advised, share, form, how)
     if pieces:
         write(_joined(pieces, form, several, how), output)
     if failed and several:
@@ -78,7 +94,7 @@ def command(
 
 
 def _outcomes(
-    logs: tuple[str, ...], name: str | None, every: bool
+    logs: tuple[str, ...], name: str | None, every: bool, price: float | None
 ) -> Iterator[tuple[str, Advice | FtadviseError]]:
     """Read and judge one log after the other; what goes wrong with one stays with it."""
     for path in logs:
@@ -88,7 +104,7 @@ def _outcomes(
             yield path, messages.as_error(error)
             continue
         for run in runs:
-            yield path, _advice_or_error(run)
+            yield path, _advice_or_error(run, price)
 
 
 def _runs(path: str, name: str | None, every: bool) -> list[Run]:
@@ -97,13 +113,33 @@ def _runs(path: str, name: str | None, every: bool) -> list[Run]:
     return read_all(path) if every else [read(path, run=name)]
 
 
-def _advice_or_error(run: Run) -> Advice | FtadviseError:
+def _advice_or_error(run: Run, price: float | None) -> Advice | FtadviseError:
     from ftadvise.advising import advise
 
     try:
-        return advise(run)
+        return advise(run, price=price)
     except Exception as error:  # noqa: BLE001 - as above
         return messages.as_error(error)
+
+
+def _together(advised: list[Advice], price: float | None, form: str, how: Look) -> list[Any]:
+    """Return the answer from all logs of the same fine-tune as the last, where there are several."""
+    if len(advised) < 2:
+        return []
+    from ftadvise.advising import advise
+    from ftadvise.reports import joint
+    from ftadvise.reports.style import Style
+    from ftadvise.together import together
+
+    found = together([one.run for one in advised])
+    if len(found.runs) < 2:
+        return []
+    result = advise(found.runs[-1], past=(*found.runs[:-1], *found.others), price=price)
+    if form == "json":
+        return [joint.as_dict(result, found)]
+    if form == "markdown":
+        return [joint.markdown(result, found)]
+    return [joint.text(result, found, how.width, how.ascii, Style(how.colour))]
 
 
 def _piece(path: str, result: Advice | FtadviseError, form: str, how: Look) -> Any:

@@ -23,7 +23,7 @@ def report(advice: Advice) -> str:
     parts = [
         f"# Training advice: {escape(words.title(advice))}",
         escape(words.contents(advice)) + ".",
-        _summary(advice),
+        summary(advice),
         "## Loss progression",
         _progression(advice),
         "## Key findings",
@@ -48,12 +48,14 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(lambda found: "\\" + found[0], plain)
 
 
-def _summary(advice: Advice) -> str:
+def summary(advice: Advice) -> str:
+    """Return the answer as a table."""
     rows = [
         ("Next run", words.epochs(advice)),
         ("Evaluation", words.cadence(advice)),
         ("Early stopping", words.stopping(advice)),
         ("Expected", f"{words.expected(advice)}; {words.false_stop(advice)}"),
+        ("Or keep", words.keeping(advice)),
         ("Overfitting", words.overfitting(advice)),
     ]
     return _table(("", "Recommended"), [(f"**{name}**", escape(text)) for name, text in rows])

@@ -32,7 +32,7 @@ def report(advice: Advice, width: int = 80, ascii_only: bool = False, style: Sty
     """
     sections = [
         _head(advice, width, style),
-        _answer(advice, width, style),
+        answer(advice, width, style),
         chart(advice, width, ascii_only, style),
         _findings(advice, width, style),
         _reasons(advice, width, style),
@@ -40,7 +40,12 @@ def report(advice: Advice, width: int = 80, ascii_only: bool = False, style: Sty
         _configuration(advice, style),
     ]
     text = "\n\n".join("\n".join(lines) for lines in sections if lines)
-    return text.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else text
+    return in_ascii(text) if ascii_only else text
+
+
+def in_ascii(text: str) -> str:
+    """Return text in ASCII characters alone."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode()
 
 
 def _head(advice: Advice, width: int, style: Style) -> list[str]:
@@ -50,7 +55,8 @@ def _head(advice: Advice, width: int, style: Style) -> list[str]:
     return lines
 
 
-def _answer(advice: Advice, width: int, style: Style) -> list[str]:
+def answer(advice: Advice, width: int, style: Style) -> list[str]:
+    """Return the lines that say what to do."""
     status = advice.overfitting.status
     colour = {"detected": style.red, "suspected": style.yellow, "none": style.green}
     return [
@@ -58,6 +64,7 @@ def _answer(advice: Advice, width: int, style: Style) -> list[str]:
         *_labelled("", words.cadence(advice), width),
         *_labelled("Stop early", words.stopping(advice), width, style.bold),
         *_labelled("Expect", f"{words.expected(advice)}; {words.false_stop(advice)}", width),
+        *_labelled("Or keep", words.keeping(advice), width),
         *_labelled("Overfitting", words.overfitting(advice), width, colour.get(status, str)),
     ]
 

@@ -93,6 +93,24 @@ def false_stop(advice: Advice) -> str:
     return f"{likely} chance of stopping too early"
 
 
+def keeping(advice: Advice) -> str:
+    """Return the other answer: the checkpoint to keep, and what training again should gain."""
+    kept = advice.keep
+    where = f"the checkpoint of epoch {short(kept.epoch)}"
+    what = f"{where} ({advice.fit.target} loss {short(kept.eval_loss)})"
+    if kept.expected_gain_percent is None or kept.gain_interval_percent is None:
+        return what
+    low, high = kept.gain_interval_percent
+    return (
+        f"{what}; training again should end {_lower(kept.expected_gain_percent)} "
+        f"(90 %: {_lower(low)} to {_lower(high)})"
+    )
+
+
+def _lower(percent: float) -> str:
+    return f"{abs(percent):.1f} % {'lower' if percent >= 0 else 'higher'}"
+
+
 def overfitting(advice: Advice) -> str:
     """Return in one sentence whether the run overfitted, and where."""
     found = advice.overfitting

@@ -1,0 +1,79 @@
+"""The answer from several logs of one fine-tune: which logs, why together, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftadvise.numbers import count
+from ftadvise.reports import words
+from ftadvise.reports.markdown import escape, summary
+from ftadvise.reports.style import PLAIN, Style
+from ftadvise.reports.text import answer, in_ascii
+from ftadvise.reports.wrapping import wrap
+from ftadvise.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftadvise.advice import Advice
+    from ftadvise.run import Run
+    from ftadvise.together import Together
+
+SCHEMA = "ftadvise.together/1"
+MOST_NAMES = 8
+_EPOCHS = 2  # where the reason for the number of epochs stands
+
+
+def text(
+    advice: Advice,
+    found: Together,
+    width: int = 80,
+    ascii_only: bool = False,
+    style: Style = PLAIN,
+) -> str:
+    """Return the answer for the terminal."""
+    lines = [style.bold(_title(found))]
+    lines += [style.dim(line) for line in wrap(_which(found), width)]
+    lines += ["", *answer(advice, width, style), ""]
+    lines += wrap(words.said(advice.reasons[_EPOCHS]), width)
+    whole = "\n".join(lines)
+    return in_ascii(whole) if ascii_only else whole
+
+
+def markdown(advice: Advice, found: Together) -> str:
+    """Return the answer as a part of a Markdown document."""
+    parts = [
+        f"# {_title(found)}",
+        escape(_which(found)),
+        summary(advice),
+        escape(advice.reasons[_EPOCHS]),
+    ]
+    return "\n\n".join(parts)
+
+
+def as_dict(advice: Advice, found: Together) -> dict[str, Any]:
+    """Return the answer in the schema `ftadvise.together/1`."""
+    return {
+        "schema": SCHEMA,
+        "same": [run.source.path for run in found.runs],
+        "why": found.why,
+        "others": [run.source.path for run in found.others],
+        "advice": advice.to_dict(),
+    }
+
+
+def _title(found: Together) -> str:
+    return f"Together: the next run, from {len(found.runs)} logs of one fine-tune"
+
+
+def _which(found: Together) -> str:
+    same = f"{_names(found.runs)} share {found.why}."
+    if not found.others:
+        return same
+    others = count(len(found.others), "other log")
+    return f"{same} Not counted in, since they are of another fine-tune: {others} ({_names(found.others)})."
+
+
+def _names(runs: Sequence[Run]) -> str:
+    names = [clean(run.source.path or run.source.run or "log", 120) for run in runs]
+    return ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
