@@ -98,7 +98,7 @@ def constant_runs(families: list[Family], path: str) -> list[Family]:
             row = json.loads(line)
             if row["family"][3] == "constant":
                 run = as_run(row)
-                found[_setup(row["family"])] = {float(e): _until(run, e) for e in CUTS}
+                found[_setup(row["family"])] = {float(e): cut(run, e) for e in CUTS}
     return [replace(family, held=found.get(_setup(family.name), {})) for family in families]
 
 
@@ -107,11 +107,14 @@ def _setup(name: Any) -> tuple[Any, ...]:
     return (*name[:3], *name[4:])
 
 
-def _until(run: Run, epochs: float) -> Run:
-    def cut(series: Series) -> Series:
-        return series.take(series.epoch <= epochs + 1e-9)
-
-    return replace(run, train=cut(run.train), eval=cut(run.eval), planned_epochs=float(epochs))
+def cut(run: Run, epochs: float) -> Run:
+    """Return the log as it was after so many epochs, as if no more had been planned."""
+    train, evals = (series.take(series.epoch <= epochs + 1e-9) for series in (run.train, run.eval))
+    logged = run.lr.epoch <= epochs + 1e-9
+    rates = LearningRates(
+        run.lr.key, *(part[logged] for part in (run.lr.step, run.lr.epoch, run.lr.rate))
+    )
+    return replace(run, train=train, eval=evals, lr=rates, planned_epochs=float(epochs))
 
 
 def as_run(row: dict[str, Any]) -> Run:

@@ -40,12 +40,12 @@ def main() -> None:
     progress: list[float] = []
     for name in sorted({row.family.dataset for row in table}):
         known = [row for row in whole + others if row.family.dataset != name]
-        constants = _constants(known)
+        learned = constants(known)
         test = [row for row in table if row.family.dataset == name and not row.held]
-        with mock.patch.object(optimum_room, "load", lambda _, found=constants: found):
-            answers["ftadvise"] += [_advised(row) for row in test]
+        with mock.patch.object(optimum_room, "load", lambda _, found=learned: found):
+            answers["ftadvise"] += [advised(row) for row in test]
         with mock.patch("ftadvise.fitting.optimum", return_value=None):
-            answers["laws and habit, nothing learned"] += [_advised(row) for row in test]
+            answers["laws and habit, nothing learned"] += [advised(row) for row in test]
         progress += [_same_progress(row) for row in test]
         kept += test
     print("regret in % of the best loss that any length reaches, mean (90 % bootstrap interval)")
@@ -55,13 +55,14 @@ def main() -> None:
         report(name, kept, np.array(epochs))
 
 
-def _constants(known: list[Row]) -> dict[str, Any]:
+def constants(known: list[Row]) -> dict[str, Any]:
     """Return the constants as they would be shipped."""
     model = {**learn([row for row in known if not row.held]), "spread": 0.25}
     return json.loads(json.dumps({"annealed": model, "held": model}))  # type: ignore[no-any-return]
 
 
-def _advised(row: Row) -> float:
+def advised(row: Row) -> float:
+    """Return the number of epochs that the whole advice names for this log."""
     run = row.family.runs[row.seen]
     best = float(run.eval.epoch[run.eval.loss.argmin()])
     return float(choose_epochs(ftadvise.fit(run), best).chosen)

@@ -35,7 +35,7 @@ def report(name: str, table: list[Row], epochs: FloatArray) -> None:
     )
     regret, kept = regret[scored], [row for row, s in zip(table, scored, strict=True) if s]
     seen = np.array([row.seen for row in kept])
-    by_seen = " ".join(f"{e}: {regret[seen == e].mean():.2f}" for e in SCORED)
+    by_seen = " ".join(f"{e}: {regret[seen == e].mean():.2f}" for e in SCORED if e in seen)
     family = np.array([id(row.family) for row in kept])
     sums = np.array([[regret[family == f].sum(), (family == f).sum()] for f in np.unique(family)])
     picks = np.random.default_rng(0).integers(len(sums), size=(2000, len(sums)))

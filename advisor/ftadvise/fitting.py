@@ -50,7 +50,7 @@ class Fit:
         laws: Share of the posterior of every law, largest first.
         shift: Taken off all losses before fitting; not 0 only where losses are negative.
         optimum: Where the best number of epochs lies; None where only laws and habit are left:
-            without eval or train loss, or for a run that has not come to its end.
+            without eval or train loss.
         peers: Length in epochs and lowest eval loss of other runs of the same fine-tune.
     """
 
@@ -184,9 +184,11 @@ def _optimum(runs: list[Run]) -> Optimum | None:
     found: list[Optimum] = []
     for run in runs:
         points = observed_points(run, "eval")
-        if not points.loss.size or not _ended(run):
+        if not points.loss.size:
             continue
         best = float(points.epoch[points.loss.argmin()])
+        # A run that was broken off is asked about as if it had decayed: that is much better than to
+        # ask the laws alone (`benchmarks/broken_off.py`).
         held = not identify(run, _horizon(run)).anneals
         one = optimum(run, held and len(run.lr) > 0, best)
         found += [one] if one else []

@@ -85,8 +85,7 @@ def _optimum(fitted: Fit) -> str:
     if found is None:
         return (
             "It is read off the laws alone, with a lean to the habit of one more than the best "
-            "epoch: without train loss, or before the run has come to its end, the gap between "
-            "train and eval loss says nothing."
+            "epoch: without train loss there is no gap to the eval loss that could say more."
         )
     low, high = (math.exp(found.log_epochs + way * 1.645 * found.spread) for way in (-1, 1))
     where = f"{math.exp(found.log_epochs):.1f} epochs (90 %: {low:.1f} to {high:.1f})"

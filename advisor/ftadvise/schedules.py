@@ -27,6 +27,7 @@ KINDS = ("linear", "cosine", "constant", "wsd")
 WARMUP_GRID = (0.0, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
 DECAY_GRID = (0.1, 0.2, 0.3, 0.5)  # share of the run that a warm-up-stable-decay schedule decays
 POWER = 0.7
+MISFIT, TIE = 0.04, 1e-4  # root mean square error, over the highest rate
 _FINENESS = 400
 
 
@@ -95,7 +96,7 @@ def identify(run: Run, horizon: float) -> Schedule:
     """Return the schedule that the log's learning rates show, or an assumed one.
 
     Compares the logged rates with every kind on a grid of warm-ups by least squares, in units of
-    the highest rate. When nothing fits to within 3 % of the peak, or no rates are logged, the
+    the highest rate. When nothing fits to within 4 % of the peak, or no rates are logged, the
     schedule that the log names is taken, else a constant rate is assumed (`known` is False).
 
     Args:
@@ -107,12 +108,11 @@ def identify(run: Run, horizon: float) -> Schedule:
     usable = np.isfinite(fraction) & np.isfinite(rates.rate) & (rates.rate >= 0)
     if usable.sum() >= 3 and rates.rate[usable].max() > 0:
         fraction, rate = fraction[usable], rates.rate[usable]
-        best, error = min(
-            ((candidate, _misfit(candidate, fraction, rate)) for candidate in _candidates()),
-            key=lambda pair: pair[1],
-        )
-        if error < 0.03:
-            return best
+        candidates = _candidates()
+        errors = np.array([_misfit(one, fraction, rate) for one in candidates])
+        if errors.min() < MISFIT:
+            # Of those that fit alike the first, which is the simplest.
+            return candidates[int(np.flatnonzero(errors <= errors.min() + TIE)[0])]
     return Schedule(_named(run.settings.lr_scheduler_type), warmup=0.0, known=False)
 
 

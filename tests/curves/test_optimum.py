@@ -17,7 +17,7 @@ from ftadvise.gap import gap_features
 from ftadvise.lengths import another_run, lengths
 from ftadvise.optimum import STRANGE_SPREAD, Optimum, agreed, optimum
 from ftadvise.priors import load
-from ftadvise.run import Run, Series, as_floats
+from ftadvise.run import LearningRates, Run, Series, as_floats
 from ftadvise.thinning import observed_points
 
 
@@ -78,9 +78,16 @@ def test_without_the_gap_nothing_learned_is_used(run: Run) -> None:
     assert fit(run).optimum is None
 
 
-def test_a_run_that_was_broken_off_has_no_learned_optimum() -> None:
-    run = replace(memorising(5.0, 0.2), planned_epochs=10.0)
-    assert fit(run).optimum is None
+def test_a_run_that_was_broken_off_is_asked_as_if_its_rate_had_come_down() -> None:
+    run = memorising(5.0, 0.2)
+    rates = make_run(epochs=10.0).lr
+    half = slice(len(rates) // 2)
+    logged = LearningRates(rates.key, rates.step[half], rates.epoch[half], rates.rate[half])
+    whole, broken_off = (
+        fit(one).optimum for one in (run, replace(run, lr=logged, planned_epochs=10.0))
+    )
+    assert whole is not None
+    assert broken_off == whole
 
 
 def test_the_faster_a_run_memorises_the_shorter_the_next_one_is() -> None:

@@ -107,10 +107,10 @@ def random_numbers_kept(device: torch.device) -> Generator[None]:
     differ from those of a run that was not.
     """
     python, numpy = random.getstate(), np.random.get_state()
-    if device.type == "cpu":
-        of_torch = torch.random.fork_rng(devices=[])
-    else:
-        of_torch = torch.random.fork_rng(devices=[device], device_type=device.type)
+    # Elsewhere (Apple's mps) torch cannot ask one device for its generator.
+    devices = [device] if device.type in ("cuda", "xpu") else []
+    kind = device.type if devices else "cuda"
+    of_torch = torch.random.fork_rng(devices=devices, device_type=kind)
     try:
         with of_torch:
             yield
