@@ -1,0 +1,186 @@
+"""`ftadvise history`: the runs that are remembered, and how good the advice on them was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftadvise.cli import messages
+from ftadvise.cli.output import write
+
+if TYPE_CHECKING:
+    from ftadvise.history import Prediction
+    from ftadvise.run import Run
+
+_FORMAT = click.option(
+    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True
+)
+_SHOWN = 50
+
+
+@click.group(name="history", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Remember runs, so that the next advice can rest on them.
+
+    All of it is in one SQLite file on this machine: $FTADVISE_HISTORY, or history.sqlite3 in the
+    user's data folder. FTADVISE_HISTORY=off keeps none.
+    """
+    if ctx.invoked_subcommand is None:
+        write(ctx.get_help())
+
+
+@command.command(name="add")
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path())
+@click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
+@click.option("--all", "every", is_flag=True, help="Take every run in each file.")
+@click.option(
+    "--advice",
+    type=click.Path(),
+    metavar="FILE",
+    help="The advice that the run was trained on, from `analyze --format json`.",
+)
+@_FORMAT
+@click.pass_context
+def add(
+    ctx: click.Context,
+    logs: tuple[str, ...],
+    name: str | None,
+    every: bool,
+    advice: str | None,
+    form: str,
+) -> None:
+    """Remember the runs in LOG, a log or a folder that holds one.
+
+    A run that is there already is brought up to date. Exits with 2 when a log could not be added.
+    """
+    if name is not None and every:
+        raise click.UsageError("--run and --all exclude each other", ctx)
+    if advice is not None and (len(logs) > 1 or every):
+        raise click.UsageError("--advice is about one run: give one LOG", ctx)
+    prediction = _prediction(advice) if advice is not None else None
+    added: list[tuple[int, Run]] = []
+    failed = 0
+    for path in logs:
+        try:
+            added += _added(path, name, every, prediction)
+        except Exception as error:  # noqa: BLE001 - one bad log sinks none of the others
+            messages.complain(error)
+            failed += 1
+    if form == "json":
+        rows = [{"id": own, "path": run.source.path, "run": run.source.run} for own, run in added]
+        _write_json({"runs": rows})
+    elif added:
+        write("\n".join(f"run {own}: {_label(run)}" for own, run in added))
+    ctx.exit(2 if failed else 0)
+
+
+def _added(
+    path: str, name: str | None, every: bool, prediction: Prediction | None
+) -> list[tuple[int, Run]]:
+    from ftadvise import history
+    from ftadvise.readers import read, read_all
+
+    runs = read_all(path) if every else [read(path, run=name)]
+    facts = history.facts_near(path)
+    return [(history.add(run, facts, prediction), run) for run in runs]
+
+
+def _prediction(path: str) -> Prediction:
+    import json
+    from pathlib import Path
+
+    from ftadvise.errors import UsageError
+    from ftadvise.history import prediction_in
+    from ftadvise.text import clean
+
+    try:
+        found = prediction_in(json.loads(Path(path).read_bytes()))
+    except OSError as error:
+        raise UsageError(f"{clean(path, 300)}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        found = None
+    if found is None:
+        raise UsageError(
+            f"{clean(path, 300)}: foretells no eval loss",
+            hint="It has to be what `ftadvise analyze LOG --format json` wrote, from an eval loss.",
+        )
+    return found
+
+
+@command.command(name="list")
+@click.option("--limit", type=click.IntRange(min=1), default=_SHOWN, show_default=True)
+@_FORMAT
+def list_(limit: int, form: str) -> None:
+    """List what is remembered, the newest first."""
+    from ftadvise import history
+    from ftadvise.history import lines
+
+    found = history.runs()
+    if form == "json":
+        _write_json({"runs": [lines.as_dict(entry) for entry in found[:limit]]})
+        return
+    if not found:
+        write("Nothing is remembered yet: `ftadvise history add LOG` adds a run.")
+        return
+    table = lines.table(found[:limit])
+    if len(found) > limit:
+        table.append(f"... and {len(found) - limit} older: --limit shows more.")
+    record = history.track_record(found)
+    write("\n".join([*table, *(["", record] if record else [])]))
+
+
+@command.command(name="show")
+@click.argument("own", metavar="ID", type=int)
+@_FORMAT
+def show(own: int, form: str) -> None:
+    """Show one run: what is known of it, and how good the advice was."""
+    from ftadvise import history
+    from ftadvise.history import lines
+
+    entry = history.entry(own)
+    if form == "json":
+        _write_json({"run": lines.as_dict(entry)})
+        return
+    write("\n".join(lines.page(entry)))
+
+
+@command.command(name="forget")
+@click.argument("own", metavar="ID", type=int)
+@_FORMAT
+def forget(own: int, form: str) -> None:
+    """Take a run out of the history. Its log stays where it is."""
+    from ftadvise import history
+
+    history.forget(own)
+    if form == "json":
+        _write_json({"forgotten": own})
+    else:
+        write(f"run {own} is forgotten")
+
+
+@command.command(name="path")
+@_FORMAT
+def path_(form: str) -> None:
+    """Print where the history lies."""
+    from ftadvise import history
+
+    found = str(history.default_path())
+    if form == "json":
+        _write_json({"path": found})
+    else:
+        write(found)
+
+
+def _write_json(body: dict[str, Any]) -> None:
+    from ftadvise.reports import jsonout
+
+    write(jsonout.dumps({"schema": "ftadvise.history/1", **body}))
+
+
+def _label(run: Run) -> str:
+    from ftadvise.text import clean
+
+    name = f" ({clean(run.source.run, 100)})" if run.source.run else ""
+    return f"{clean(run.source.path, 300)}{name}"

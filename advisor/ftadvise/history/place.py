@@ -1,0 +1,111 @@
+"""Where the history lies, and what kind of disk that is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from ftadvise.history.failures import HistoryError
+
+VARIABLE = "FTADVISE_HISTORY"
+OFF = "off"
+NAME = "history.sqlite3"
+
+# Write-ahead logging shares memory between the processes at a file, which those of two hosts
+# cannot; SQLite does not notice by itself (https://sqlite.org/wal.html).
+_NETWORK = frozenset(
+    [
+        "9p",
+        "acfs",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "fuse.ceph",
+        "fuse.glusterfs",
+        "fuse.juicefs",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "gfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "panfs",
+        "pvfs2",
+        "smb2",
+        "smb3",
+        "smbfs",
+    ]
+)
+
+
+def enabled() -> bool:
+    """Say whether a history is kept: not with FTADVISE_HISTORY=off."""
+    return os.environ.get(VARIABLE, "").strip().lower() != OFF
+
+
+def default_path() -> Path:
+    """Return where the history lies: `$FTADVISE_HISTORY`, else in the user's data folder.
+
+    Raises:
+        HistoryError: FT428 when it is switched off with `off`, FT424 when there is no home.
+    """
+    if not enabled():
+        hint = f"Unset {VARIABLE} to keep one again."
+        raise HistoryError(f"the history is off ({VARIABLE}=off)", code="FT428", hint=hint)
+    try:
+        given = os.environ.get(VARIABLE, "")
+        return Path(given).expanduser().absolute() if given else _data_folder() / NAME
+    except RuntimeError:
+        raise HistoryError(
+            "no home folder is known to keep the history in", hint=f"Set {VARIABLE} to a file."
+        ) from None
+
+
+def _data_folder() -> Path:
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA", "")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "ftadvise"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "ftadvise"
+    data = os.environ.get("XDG_DATA_HOME", "")
+    # The specification has relative paths ignored.
+    base = Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share"
+    return base / "ftadvise"
+
+
+def on_network(path: Path) -> bool:
+    """Say whether a file lies on a network file system; False where the system does not tell."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        where = path.parent.resolve()
+    except (OSError, RuntimeError):
+        return False
+    return disk_of(where, mounts.splitlines()) in _NETWORK
+
+
+def disk_of(folder: Path, mounts: Iterable[str]) -> str:
+    """Return the type of the file system that `folder` lies on, by the longest mount point.
+
+    Args:
+        folder: An absolute path.
+        mounts: Lines of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+    """
+    best, kind = -1, ""
+    for line in mounts:
+        fields, _, rest = line.partition(" - ")
+        parts = fields.split()
+        if len(parts) < 5 or not rest:
+            continue
+        point = parts[4].replace("\\040", " ")
+        # Of two mounts on one point the later hides the earlier.
+        if folder.is_relative_to(point) and len(point) >= best:
+            best, kind = len(point), rest.split()[0]
+    return kind
