@@ -27,39 +27,85 @@ _EPOCHS = 2  # where the reason for the number of epochs stands
 def text(
     advice: Advice,
     found: Together,
+    each: Sequence[Advice],
     width: int = 80,
     ascii_only: bool = False,
     style: Style = PLAIN,
 ) -> str:
-    """Return the answer for the terminal."""
+    """Return the answer for the terminal.
+
+    Args:
+        advice: The answer from all runs together.
+        found: Which runs these are.
+        each: The answers from each run alone.
+        width: Columns of a line.
+        ascii_only: Use ASCII characters alone.
+        style: Colours.
+    """
     lines = [style.bold(_title(found))]
     lines += [style.dim(line) for line in wrap(_which(found), width)]
-    lines += ["", *answer(advice, width, style), ""]
+    lines += ["", *answer(advice, width, style, _keeping(advice, found, each)), ""]
     lines += wrap(words.said(advice.reasons[_EPOCHS]), width)
     whole = "\n".join(lines)
     return in_ascii(whole) if ascii_only else whole
 
 
-def markdown(advice: Advice, found: Together) -> str:
+def markdown(advice: Advice, found: Together, each: Sequence[Advice]) -> str:
     """Return the answer as a part of a Markdown document."""
     parts = [
         f"# {_title(found)}",
         escape(_which(found)),
-        summary(advice),
+        summary(advice, _keeping(advice, found, each)),
         escape(advice.reasons[_EPOCHS]),
     ]
     return "\n\n".join(parts)
 
 
-def as_dict(advice: Advice, found: Together) -> dict[str, Any]:
-    """Return the answer in the schema `ftadvise.together/1`."""
+def as_dict(advice: Advice, found: Together, each: Sequence[Advice]) -> dict[str, Any]:
+    """Return the answer in the schema `ftadvise.together/1`.
+
+    Its `keep` is the best checkpoint of all runs; that within `advice` is of the last run alone.
+    """
+    best = _best(found, each)
     return {
         "schema": SCHEMA,
         "same": [run.source.path for run in found.runs],
         "why": found.why,
         "others": [run.source.path for run in found.others],
+        "keep": {
+            "path": best.run.source.path,
+            "epoch": best.keep.epoch,
+            "eval_loss": best.keep.eval_loss,
+            "expected_eval_loss": best.keep.expected_eval_loss,
+        },
         "advice": advice.to_dict(),
     }
+
+
+def _best(found: Together, each: Sequence[Advice]) -> Advice:
+    """Return the answer from the run with the best checkpoint, luck taken off where it can be."""
+    mine = [one for one in each if any(one.run is run for run in found.runs)]
+    return min(mine, key=_level)
+
+
+def _level(advice: Advice) -> float:
+    expected = advice.keep.expected_eval_loss
+    return advice.keep.eval_loss if expected is None else expected
+
+
+def _keeping(advice: Advice, found: Together, each: Sequence[Advice]) -> str:
+    """Return which checkpoint of all runs to keep, and what training again should gain."""
+    best, following = _best(found, each), words.chosen(advice)
+    if best.run is found.runs[-1]:
+        return words.keeping(advice)
+    what = f"{words.checkpoint(best)} of {_names([best.run])}"
+    now = _level(best)
+    if following is None or advice.keep.expected_gain_percent is None or now <= 0:
+        return what
+    gains = [
+        100.0 * (1.0 - loss / now) for loss in (following.median, following.low, following.high)
+    ]
+    return f"{what}; {words.gaining(*gains)}"
 
 
 def _title(found: Together) -> str:

@@ -48,14 +48,14 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(lambda found: "\\" + found[0], plain)
 
 
-def summary(advice: Advice) -> str:
-    """Return the answer as a table."""
+def summary(advice: Advice, keep: str | None = None) -> str:
+    """Return the answer as a table; `keep` in place of what this run alone would keep."""
     rows = [
         ("Next run", words.epochs(advice)),
         ("Evaluation", words.cadence(advice)),
         ("Early stopping", words.stopping(advice)),
         ("Expected", f"{words.expected(advice)}; {words.false_stop(advice)}"),
-        ("Or keep", words.keeping(advice)),
+        ("Or keep", keep or words.keeping(advice)),
         ("Overfitting", words.overfitting(advice)),
     ]
     return _table(("", "Recommended"), [(f"**{name}**", escape(text)) for name, text in rows])

@@ -55,8 +55,8 @@ def _head(advice: Advice, width: int, style: Style) -> list[str]:
     return lines
 
 
-def answer(advice: Advice, width: int, style: Style) -> list[str]:
-    """Return the lines that say what to do."""
+def answer(advice: Advice, width: int, style: Style, keep: str | None = None) -> list[str]:
+    """Return the lines that say what to do; `keep` in place of what this run alone would keep."""
     status = advice.overfitting.status
     colour = {"detected": style.red, "suspected": style.yellow, "none": style.green}
     return [
@@ -64,7 +64,7 @@ def answer(advice: Advice, width: int, style: Style) -> list[str]:
         *_labelled("", words.cadence(advice), width),
         *_labelled("Stop early", words.stopping(advice), width, style.bold),
         *_labelled("Expect", f"{words.expected(advice)}; {words.false_stop(advice)}", width),
-        *_labelled("Or keep", words.keeping(advice), width),
+        *_labelled("Or keep", keep or words.keeping(advice), width),
         *_labelled("Overfitting", words.overfitting(advice), width, colour.get(status, str)),
     ]
 

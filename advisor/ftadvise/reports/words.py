@@ -40,7 +40,8 @@ def contents(advice: Advice) -> str:
         for n, kind, key in pairs
         if n
     ]
-    parts = [" and ".join(losses), f"{short(seen.epochs)} epochs"]
+    length = short(seen.epochs)
+    parts = [" and ".join(losses), f"{length} {'epoch' if length == '1' else 'epochs'}"]
     if seen.steps_per_epoch:
         parts[-1] += f" of {short(seen.steps_per_epoch)} steps"
     if seen.lr_schedule:
@@ -96,15 +97,32 @@ def false_stop(advice: Advice) -> str:
 def keeping(advice: Advice) -> str:
     """Return the other answer: the checkpoint to keep, and what training again should gain."""
     kept = advice.keep
-    where = f"the checkpoint of epoch {short(kept.epoch)}"
-    what = f"{where} ({advice.fit.target} loss {short(kept.eval_loss)})"
     if kept.expected_gain_percent is None or kept.gain_interval_percent is None:
-        return what
+        return checkpoint(advice)
     low, high = kept.gain_interval_percent
-    return (
-        f"{what}; training again should end {_lower(kept.expected_gain_percent)} "
-        f"(90 %: {_lower(low)} to {_lower(high)})"
-    )
+    return f"{checkpoint(advice)}; {gaining(kept.expected_gain_percent, high, low)}"
+
+
+def checkpoint(advice: Advice) -> str:
+    """Return the checkpoint to keep, with its loss."""
+    where = f"the checkpoint of epoch {short(advice.keep.epoch)}"
+    if advice.keep.epoch <= 0:
+        where = "the model as it was before training"
+    return f"{where} ({_losses(advice)})"
+
+
+def gaining(middle: float, most: float, least: float) -> str:
+    """Return what training again should gain, in per cent of the loss."""
+    return f"training again should end {_lower(middle)} (90 %: {_lower(least)} to {_lower(most)})"
+
+
+def _losses(advice: Advice) -> str:
+    """Return the loss of the checkpoint to keep, as logged and without the luck of the lowest."""
+    kept = advice.keep
+    logged = f"{advice.fit.target} loss {short(kept.eval_loss)}"
+    if kept.expected_eval_loss is None or short(kept.expected_eval_loss) == short(kept.eval_loss):
+        return logged
+    return f"{logged}; {short(kept.expected_eval_loss)} on the smoothed curve"
 
 
 def _lower(percent: float) -> str:
@@ -117,7 +135,9 @@ def overfitting(advice: Advice) -> str:
     if found.onset_epoch is None or found.interval is None:
         if found.status == "none":
             return f"none seen up to epoch {short(advice.observed.epochs)}"
-        return f"not identified: this log cannot tell ({chance(found.probability)} likely)"
+        return (
+            f"not identified: this log cannot tell (chance of a turn: {chance(found.probability)})"
+        )
     low, high = found.interval
     turn = f"turn at {short(low)}"
     if low != high:
