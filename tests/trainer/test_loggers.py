@@ -17,7 +17,8 @@ from ftadvise_trainer.arguments import training_arguments
 from ftadvise_trainer.config import Config, TrainingConfig
 from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.training import Outcome, train
+from ftadvise_trainer.job import Outcome
+from ftadvise_trainer.training import train
 
 TINY = Path(__file__).parents[2] / "examples" / "tiny" / "training.yaml"
 TOLD = ("training.num_train_epochs=2", "training.logging_steps=5")

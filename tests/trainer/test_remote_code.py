@@ -15,7 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from ftadvise_trainer import commands, models, scoring, training
+from ftadvise_trainer import commands, consent, models, scoring, training
 from ftadvise_trainer.config import Config, ModelConfig
 from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.errors import TrainError
@@ -125,7 +125,7 @@ def test_on_a_terminal_it_asks_and_takes_yes_alone_for_consent(
     def terminal(*arguments: str) -> Result:
         return run(tmp_path, *arguments)
 
-    monkeypatch.setattr(commands, "_at_terminal", lambda: True)
+    monkeypatch.setattr(consent, "at_terminal", lambda: True)
     monkeypatch.setattr(click, "confirm", confirm)
     refused = terminal("--remote-code", NAMED)
     assert isinstance(refused.exception, TrainError)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftadvise.text import clean
 from ftadvise_trainer import loggers, sharding
-from ftadvise_trainer.config_keys import ALIASES
+from ftadvise_trainer.config_keys import ALIASES, AUTO_SCHEDULE
 from ftadvise_trainer.errors import TrainError
 
 if TYPE_CHECKING:
@@ -146,6 +146,9 @@ def _arguments(config: Config) -> dict[str, Any]:
     for name in ("eval_steps", "save_steps"):
         if getattr(training, name) is not None:
             arguments[name] = getattr(training, name)
+    # A name that transformers does not know; FineTuner makes the schedule.
+    if training.lr_scheduler_type == AUTO_SCHEDULE:
+        arguments["lr_scheduler_type"] = "constant_with_warmup"
     arguments |= {
         "output_dir": os.fspath(config.output_dir),
         # Since transformers 5 a share below 1 is given in the same place as a number of steps.

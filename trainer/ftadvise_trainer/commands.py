@@ -30,8 +30,23 @@ def register_commands(cli: click.Group) -> None:
     cli.add_command(train)
 
 
+class _Train(click.Command):
+    """Takes `--auto=override` besides the flag `--auto`, which click has no way to say."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the options that click knows in place of it."""
+        found: list[str] = []
+        for place, arg in enumerate(args):
+            if arg == "--":
+                found += args[place:]
+                break
+            found += ["--auto", "--override"] if arg == "--auto=override" else [arg]
+        return super().parse_args(ctx, found)
+
+
 @click.command(
     name="train",
+    cls=_Train,
     short_help="Fine-tune a model, the best one in checkpoints/final.",
     epilog="Exit status: 0 done, 2 settings or data, 3 disk, 4 a loss that is not finite, "
     "5 the folder is in use, 130 or 143 interrupted and saved.",
@@ -65,6 +80,20 @@ def register_commands(cli: click.Group) -> None:
     "On a terminal it asks first.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask whether remote code may run.")
+@click.option(
+    "--auto",
+    is_flag=True,
+    help="Choose epochs, schedule, evaluations and stopping from past runs where CONFIG leaves them "
+    "open; --auto=override, also where it does not.",
+)
+@click.option("--override", is_flag=True, hidden=True)
+@click.option(
+    "--from",
+    "logs",
+    metavar="LOG",
+    multiple=True,
+    help="With --auto: the log of a past run; may be given again.",
+)
 @click.option("--print-config", is_flag=True, help="Print all settings with defaults, and stop.")
 @click.option(
     "--dry-run",
@@ -82,6 +111,9 @@ def train(
     allow_changed: bool,
     remote_code: str | None,
     yes: bool,
+    auto: bool,
+    override: bool,
+    logs: tuple[str, ...],
     print_config: bool,
     dry_run: bool,
     quiet: bool,
@@ -91,7 +123,13 @@ def train(
     Metrics, checkpoints and the best model (final) are written to training.output_dir. Evaluates
     as it goes, stops when the YAML's patience runs out, and resumes by itself when it is started
     again. The path of the final model goes to stdout, everything else to stderr.
+
+    With --auto, past runs (--from, earlier ones in the same folder, the history) say how to train.
+    Without any, the run holds its learning rate until its own curves say that the end is near.
+    A finished run is left as it is: the next one goes into run-2, run-3, ... below its folder, and
+    final there is the best of all.
     """
+    _check_auto(auto, logs, print_config or dry_run)
     # Of several processes only the first speaks; what goes wrong is said by each of them.
     quiet = quiet or os.environ.get("RANK", "0") != "0"
     if not (quiet or print_config):
@@ -107,15 +145,28 @@ def train(
         if loaded.config.lora is not None:
             _check_installed(("peft",))
         if remote_code is not None:
-            _consent(loaded, remote_code, yes)
+            from ftadvise_trainer.consent import ask
+
+            ask(loaded.config, remote_code, yes)
         if dry_run:
             code = _dry_run(loaded, remote_code)
         else:
-            code = _train(loaded, resume, allow_changed, remote_code, quiet)
+            chosen = (logs, override) if auto else None
+            code = _train(loaded, resume, allow_changed, remote_code, quiet, chosen)
     except ConfigError as error:
         _complain(error)
         ctx.exit(error.exit_code)
     ctx.exit(code)
+
+
+def _check_auto(auto: bool, logs: tuple[str, ...], looks: bool) -> None:
+    """Refuse options that go together in no way."""
+    if logs and not auto:
+        raise click.UsageError("--from says what to choose from, and belongs to --auto")
+    if auto and looks:
+        raise click.UsageError(
+            "--auto chooses when a run begins; leave --print-config and --dry-run out"
+        )
 
 
 def _check_installed(names: tuple[str, ...]) -> None:
@@ -150,32 +201,6 @@ def _print_config(loaded: Loaded, remote_code: str | None) -> None:
     click.echo(effective_yaml(replace(loaded, config=config), missing), nl=False)
 
 
-def _consent(loaded: Loaded, remote_code: str, yes: bool) -> None:
-    """Refuse code that is not that of the model, and ask whoever sits at the terminal.
-
-    Without a terminal nobody can be asked, and the option is the consent.
-    """
-    from ftadvise_trainer import remote_code as code
-    from ftadvise_trainer.errors import TrainError
-
-    code.allowed(loaded.config, remote_code)
-    if yes or not _at_terminal():
-        return
-    if "RANK" in os.environ:
-        raise TrainError(
-            "of several processes at one terminal none can ask whether remote code may run",
-            hint="Look at the code, then add --yes.",
-        )
-    name, revision = code.split(remote_code)
-    question = f"Run the code of {clean(name, 200)} at {revision}, with all your rights?"
-    if not click.confirm(question, default=False, err=True):
-        raise TrainError("remote code was not allowed to run; nothing was loaded")
-
-
-def _at_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
-
-
 def _dry_run(loaded: Loaded, remote_code: str | None) -> int:
     from ftadvise_trainer import dryrun
 
@@ -185,9 +210,14 @@ def _dry_run(loaded: Loaded, remote_code: str | None) -> int:
 
 
 def _train(
-    loaded: Loaded, resume: bool, allow_changed: bool, remote_code: str | None, quiet: bool
+    loaded: Loaded,
+    resume: bool,
+    allow_changed: bool,
+    remote_code: str | None,
+    quiet: bool,
+    auto: tuple[tuple[str, ...], bool] | None,
 ) -> int:
-    from ftadvise_trainer import training
+    from ftadvise_trainer import auto_run, training
 
     stream: TextIO
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - devnull is no path
@@ -198,6 +228,7 @@ def _train(
             allow_changed=allow_changed,
             stream=stream,
             remote_code=remote_code,
+            auto=auto_run.Auto(*auto) if auto else None,
         )
     if outcome.final is not None and os.environ.get("RANK", "0") == "0":
         click.echo(str(outcome.final))

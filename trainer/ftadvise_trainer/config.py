@@ -100,7 +100,7 @@ class TrainingConfig:
     """Peak learning rate."""
 
     lr_scheduler_type: str = "linear"
-    """Schedule of the learning rate."""
+    """Schedule of the learning rate; `auto` holds it until the run's curves say the end is near."""
 
     warmup_ratio: float = 0.03
     """Share of the steps that warm up."""

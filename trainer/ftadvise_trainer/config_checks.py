@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.text import clean
+from ftadvise_trainer.config_keys import AUTO_SCHEDULE
 from ftadvise_trainer.mistakes import did_you_mean
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from _choices(config)
     yield from _evaluation(config)
     yield from _stopping(config)
+    yield from _auto_schedule(config)
     yield from _sources(config)
 
 
@@ -109,8 +112,9 @@ def _choices(config: Config) -> Iterator[Problem]:
         else:
             yield section, name, _none_of(value, choices)
     scheduler = config.training.lr_scheduler_type
-    if scheduler not in _SCHEDULERS and scheduler not in _schedulers():
-        yield "training", "lr_scheduler_type", _none_of(scheduler, _schedulers())
+    if scheduler not in (AUTO_SCHEDULE, *_SCHEDULERS) and scheduler not in _schedulers():
+        choices = (AUTO_SCHEDULE, *_schedulers())
+        yield "training", "lr_scheduler_type", _none_of(scheduler, choices)
     metric = config.training.metric_for_best_model
     if metric != "eval_loss":
         message = (
@@ -171,6 +175,24 @@ def _stopping(config: Config) -> Iterator[Problem]:
     if training.early_stopping_threshold > 0 and training.early_stopping_patience is None:
         message = "is missing; early_stopping_threshold does nothing without it"
         yield "training", "early_stopping_patience", message
+
+
+def _auto_schedule(config: Config) -> Iterator[Problem]:
+    training = config.training
+    if training.lr_scheduler_type != AUTO_SCHEDULE:
+        return
+    if training.eval_strategy == "no":
+        yield "training", "lr_scheduler_type", "auto needs evaluations, but eval_strategy is no"
+    for name in ("early_stopping_patience", "stop_when_eval_rises_while_train_falls"):
+        if getattr(training, name) is not None:
+            message = "would stop the run before its decay; lr_scheduler_type auto goes without it"
+            yield "training", name, message
+    given: Any = training.more.get("lr_scheduler_kwargs") or {}
+    keys: set[Any] = set(given) if isinstance(given, dict) else {None}
+    epochs: Any = given.get("decay_epochs", 1.0) if keys <= {"decay_epochs"} else None
+    if type(epochs) not in (int, float) or not 0 < epochs < math.inf:
+        message = "must be {decay_epochs: NUMBER} with a number above 0 for lr_scheduler_type auto"
+        yield "training", "lr_scheduler_kwargs", message
 
 
 def _sources(config: Config) -> Iterator[Problem]:

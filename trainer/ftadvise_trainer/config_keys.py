@@ -101,6 +101,9 @@ RENAMED = {
     "warmup": "warmup_ratio",
 }
 
+AUTO_SCHEDULE = "auto"
+"""A `lr_scheduler_type` of our own: hold the rate, and decay when the end is near."""
+
 # Names that changed within the versions of transformers that we support.
 ALIASES = {
     "gradient_checkpointing": "activation_checkpointing",

@@ -12,6 +12,8 @@ What it changes, and nothing else:
 * An evaluation leaves the random numbers of the training alone.
 * SIGTERM and SIGINT do not end the workers of the data loaders.
 * The raw loss of every micro-batch is shown to a `NonFiniteGuard` among the callbacks.
+* With `auto_schedule` the learning rate is held until an `AnnealOnOnset` among the callbacks, or
+  the end of the run, lets it decay.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from accelerate.utils import send_to_device  # type: ignore[import-untyped]
 from torch.nn import functional
 from transformers import PrinterCallback, ProgressCallback, Trainer
 
+from ftadvise_trainer.auto_schedule import decay_steps, hold_then_decay
 from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
 from ftadvise_trainer.callbacks.progress import Progress
 from ftadvise_trainer.errors import TrainError
@@ -49,7 +52,11 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
     """A `transformers.Trainer` for causal language models whose losses can be compared."""
 
     def __init__(
-        self, *args: Any, interrupted: Callable[[], bool] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        interrupted: Callable[[], bool] | None = None,
+        auto_schedule: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Take what `transformers.Trainer` takes.
 
@@ -57,6 +64,8 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
             *args: As for `transformers.Trainer`.
             interrupted: Asked before each eval batch whether to break the evaluation off. With
                 several processes, one yes is enough for all of them.
+            auto_schedule: Whether to hold the learning rate until it is told to decay, whatever
+                `lr_scheduler_type` says. `lr_scheduler_kwargs` may have `decay_epochs`.
             **kwargs: As for `transformers.Trainer`.
 
         Raises:
@@ -70,6 +79,7 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
                 hint="Leave average_tokens_across_devices out of the settings.",
             )
         self.interrupted = interrupted
+        self.auto_schedule = auto_schedule
         self.sums: EvalSums | None = None
         self.data_collator: Any = FirstLabelIgnored(self.data_collator)
         if not self.model_accepts_loss_kwargs and self.compute_loss_func is None:
@@ -85,6 +95,19 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
     def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> Any:
         """As `get_train_dataloader`."""
         return obeying_parent(super().get_eval_dataloader(*args, **kwargs))
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Return the scheduler of transformers, or the one that holds its rate."""
+        if self.auto_schedule and self.lr_scheduler is None:
+            peak: Any = optimizer or self.optimizer
+            dataset: Any = self.train_dataset
+            self.lr_scheduler: Any = hold_then_decay(
+                peak,
+                num_training_steps,
+                decay_steps=decay_steps(self.args, num_training_steps, dataset),
+                warmup_steps=int(self.args.get_warmup_steps(num_training_steps)),
+            )
+        return super().create_scheduler(num_training_steps, optimizer)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -16,6 +16,9 @@ import ftadvise
 from ftadvise.text import clean
 from ftadvise_trainer import checkpoints, models, workers
 from ftadvise_trainer.arguments import precision, training_arguments
+from ftadvise_trainer.auto_run import Auto, Settled, settle
+from ftadvise_trainer.callbacks.advisor import AdvisorCallback
+from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.callbacks.best_k import BestK
 from ftadvise_trainer.callbacks.early_stop import EarlyStop
 from ftadvise_trainer.callbacks.metrics import MetricsWriter
@@ -24,57 +27,26 @@ from ftadvise_trainer.callbacks.preemption import Preemption
 from ftadvise_trainer.callbacks.progress import Progress
 from ftadvise_trainer.callbacks.resume import Cadence
 from ftadvise_trainer.config import config_hash, to_dict
+from ftadvise_trainer.config_keys import AUTO_SCHEDULE
 from ftadvise_trainer.data.collate import Collator
 from ftadvise_trainer.data.prepare import Prepared, prepare
-from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.final import publish
+from ftadvise_trainer.dryrun import steps_of
+from ftadvise_trainer.ending import closed, finish
 from ftadvise_trainer.finetuner import FineTuner
+from ftadvise_trainer.job import Job, Outcome
 from ftadvise_trainer.lock import FolderLock
+from ftadvise_trainer.next_run import METRICS, next_folder
 from ftadvise_trainer.preflight import check_disk, disk_errors, estimate_checkpoint_bytes
 from ftadvise_trainer.recipes import with_family_defaults
-from ftadvise_trainer.scoring import eval_loss_of, merged_adapter
-from ftadvise_trainer.starting import Start, choose_start, settings_of
+from ftadvise_trainer.starting import choose_start, settings_of
 from ftadvise_trainer.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from transformers import TrainerCallback, TrainingArguments
+    from transformers import TrainerCallback
 
     from ftadvise_trainer.config import Config
-
-METRICS = "training_metrics.json"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        final: Folder of the best model; None when the run was preempted.
-        best: Eval loss, epoch and step of the best evaluation; None without one.
-        stopped: Why the run ended before its last epoch; None when it did not.
-        exit_code: 0, or 143 and 130 after SIGTERM and SIGINT.
-    """
-
-    final: Path | None
-    best: dict[str, Any] | None
-    stopped: dict[str, Any] | None
-    exit_code: int = 0
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What a run works with."""
-
-    config: Config
-    arguments: TrainingArguments
-    model: Any
-    tokenizer: Any
-    prepared: Prepared
-    settings: dict[str, Any]
-    start: Start
-    remote_code: str | None
 
 
 def train(
@@ -85,6 +57,7 @@ def train(
     stream: TextIO,
     callbacks: Sequence[TrainerCallback] = (),
     remote_code: str | None = None,
+    auto: Auto | None = None,
 ) -> Outcome:
     """Fine-tune a model as `config` says, and put the best one into `output_dir/final`.
 
@@ -95,11 +68,16 @@ def train(
         stream: Where to say what goes on.
         callbacks: More callbacks for the trainer.
         remote_code: `NAME@REVISION` of the model whose own code may run; None lets none run.
+        auto: How to choose what the config leaves open from past runs; None chooses nothing.
 
     Raises:
         TrainError: FT501 to FT510, as its docstring says.
+        LogError: A log that `auto` names cannot be read.
     """
-    output = Path(config.output_dir)
+    every = Path(config.output_dir)
+    output = next_folder(every) if auto else every
+    if output != every:
+        config = replace(config, training=replace(config.training, output_dir=str(output)))
     logging.disable_progress_bar()  # one bar is enough, and it is `Progress`
     with ExitStack() as stack:
         stack.enter_context(disk_errors(output))
@@ -108,33 +86,68 @@ def train(
         config = with_family_defaults(config, family)
         tokenizer = load_tokenizer(config, family, remote_code=remote_code)
         prepared = prepare(config, tokenizer, family)
+        settled = _settled(replace(auto, output=every), config, prepared, resume) if auto else None
+        config = settled.config if settled else config
         settings = settings_of(config, prepared)
         arguments = training_arguments(config)
         with arguments.main_process_first(local=False, desc="choosing where to begin"):
             start = choose_start(output, settings, resume, allow_changed)
         arguments.eval_on_start = arguments.eval_on_start or start.eval_first
         said = [*models.notes(config, tokenizer, family), precision(config).note]
-        _say(stream, [*prepared.report.lines(), *said, *start.lines])
+        chosen = [f"auto: {line}" for line in settled.lines] if settled else []
+        _say(stream, [*prepared.report.lines(), *said, *chosen, *start.lines])
         model = models.load_model(config, tokenizer, family, remote_code=remote_code)
         _check_room(config, model)
-        job = _Job(config, arguments, model, tokenizer, prepared, settings, start, remote_code)
-        return _run(job, stream, callbacks)
+        job = Job(config, arguments, model, tokenizer, prepared, settings, start, remote_code)
+        advisor = AdvisorCallback(stop=not _is_auto(config)) if auto else None
+        outcome = _run(job, stream, callbacks, advisor)
+        if outcome.final is None or not first_process():
+            return outcome
+        final, lines = closed(output, every, settled.prediction if settled else None)
+        _say(stream, lines)
+        return replace(outcome, final=final)
+
+
+def _settled(auto: Auto, config: Config, prepared: Prepared, resume: bool) -> Settled:
+    arguments = training_arguments(config)
+    steps = steps_of(
+        config, len(prepared.train), int(arguments.train_batch_size), int(arguments.world_size)
+    )
+    with arguments.main_process_first(local=False, desc="choosing settings"):
+        header = _header(config, prepared)
+        return settle(auto, config, header, steps.per_epoch, resume=resume)
+
+
+def _is_auto(config: Config) -> bool:
+    return config.training.lr_scheduler_type == AUTO_SCHEDULE
+
+
+def first_process() -> bool:
+    """Say whether this is the only process of the run, or the first of several."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _say(stream: TextIO, lines: Sequence[str]) -> None:
-    if os.environ.get("RANK", "0") == "0":
+    if first_process():
         stream.writelines(f"{line}\n" for line in lines)
         stream.flush()
 
 
-def _run(job: _Job, stream: TextIO, more: Sequence[TrainerCallback]) -> Outcome:
+def _run(
+    job: Job,
+    stream: TextIO,
+    more: Sequence[TrainerCallback],
+    advisor: AdvisorCallback | None = None,
+) -> Outcome:
     config, start, settings = job.config, job.start, job.settings
     keep = BestK(
         config.training.save_total_limit, config_hash=config_hash(config), settings=settings
     )
     preemption, early = Preemption(), _early_stop(config)
     guard = NonFiniteGuard()
-    stoppers: list[Any] = [s for s in (guard, early, preemption) if s is not None]
+    anneal = AnnealOnOnset() if _is_auto(config) else None
+    possible = (guard, anneal, advisor, early, preemption)
+    stoppers: list[Any] = [one for one in possible if one is not None]
     metrics = Path(config.output_dir) / METRICS
     header = _header(config, job.prepared)
     callbacks: list[TrainerCallback] = [
@@ -154,6 +167,7 @@ def _run(job: _Job, stream: TextIO, more: Sequence[TrainerCallback]) -> Outcome:
         processing_class=job.tokenizer,
         callbacks=callbacks,
         interrupted=preemption.interrupted,
+        auto_schedule=_is_auto(config),
     )
     with preemption:
         try:
@@ -167,7 +181,7 @@ def _run(job: _Job, stream: TextIO, more: Sequence[TrainerCallback]) -> Outcome:
     stopped = next((s.reason for s in stoppers if s.reason), None)
     if preemption.exit_code is not None:
         return Outcome(None, None, stopped, preemption.exit_code)
-    return _finish(job, trainer, keep, stopped)
+    return finish(job, trainer, keep, stopped)
 
 
 def _check_room(config: Config, model: Any) -> None:
@@ -179,7 +193,7 @@ def _check_room(config: Config, model: Any) -> None:
         every, trained, config.model.dtype, adapter=config.lora is not None
     )
     there = len(checkpoints.listed(output))
-    if os.environ.get("RANK", "0") == "0":
+    if first_process():
         check_disk(output, size, max(1, config.training.save_total_limit + 2 - there))
 
 
@@ -202,36 +216,3 @@ def _header(config: Config, prepared: Prepared) -> dict[str, Any]:
         | {p: version(p) for p in packages}
         | {"ftadvise": ftadvise.__version__},
     }
-
-
-def _finish(job: _Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] | None) -> Outcome:
-    """Publish the best model; rank 0 does, and a single process also loads it again to score it."""
-    config = job.config
-    output = Path(config.output_dir)
-    chosen = keep.best() if config.training.load_best_model_at_end else None
-    chosen = chosen or checkpoints.newest_valid(output)[0]
-    if chosen is None:
-        raise TrainError(
-            "The run has left no checkpoint to make the final model from",
-            hint="Set training.save_strategy, or run for at least one epoch.",
-            code="FT505",
-        )
-    manifest = checkpoints.read_manifest(chosen)
-    best = (
-        None
-        if manifest is None
-        else {"eval_loss": manifest.eval_loss, "epoch": manifest.epoch, "step": manifest.step}
-    )
-    final = output / "final"
-    if trainer.is_world_process_zero():
-        alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
-
-        def score(folder: Path) -> float:
-            return eval_loss_of(
-                folder, config, trainer, job.tokenizer, job.prepared, job.remote_code
-            )
-
-        merge = config.lora is not None and config.lora.merge
-        finish = merged_adapter(config, job.remote_code) if merge else None
-        final = publish(chosen, output, score if alone else None, finish=finish)
-    return Outcome(final, best, stopped)

@@ -1,0 +1,97 @@
+"""The runs below one output folder, and whose model is `final`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftadvise_trainer.manifest import write_manifest
+from ftadvise_trainer.next_run import finished, finished_logs, next_folder, publish_best
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = {"data": {"train": "a.jsonl"}, "data_fingerprint": "abc"}
+
+
+def made(
+    folder: Path, eval_loss: float, stopped: str | None = "planned end", data: str = "abc"
+) -> Path:
+    """Make what a run leaves behind: its metrics and, once it has stopped, its final model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reason = stopped and {"reason": stopped}
+    (folder / "training_metrics.json").write_text(json.dumps({"stopped": reason}))
+    if stopped:
+        final = folder / "final"
+        final.mkdir()
+        (final / "config.json").write_text("{}")
+        (final / "model.safetensors").write_bytes(str(eval_loss).encode())
+        write_manifest(
+            final, step=10, eval_loss=eval_loss, settings={**DATA, "data_fingerprint": data}
+        )
+    return folder
+
+
+def test_an_empty_folder_is_where_the_first_run_goes(tmp_path: Path) -> None:
+    assert next_folder(tmp_path) == tmp_path
+    assert finished_logs(tmp_path) == []
+
+
+def test_a_run_that_has_not_come_to_its_end_is_gone_on_with(tmp_path: Path) -> None:
+    made(tmp_path, 2.0, stopped=None)
+    assert next_folder(tmp_path) == tmp_path
+
+
+def test_a_run_without_its_final_model_is_not_finished(tmp_path: Path) -> None:
+    made(tmp_path, 2.0)
+    (tmp_path / "final" / "MANIFEST.json").unlink()
+    assert not finished(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"stopped": null}', "[" * 100_000])
+def test_metrics_that_say_nothing_count_as_unfinished(tmp_path: Path, text: str) -> None:
+    made(tmp_path, 2.0)
+    (tmp_path / "training_metrics.json").write_text(text)
+    assert not finished(tmp_path)
+
+
+def test_later_runs_are_counted_as_numbers_and_strangers_are_left_out(tmp_path: Path) -> None:
+    made(tmp_path, 2.0)
+    for name in ("run-2", "run-9", "run-10"):
+        made(tmp_path / name, 2.0)
+    for name in ("run-1", "run-010", "run-x", "run-99 (copy)"):
+        (tmp_path / name).mkdir()
+    assert next_folder(tmp_path) == tmp_path / "run-11"
+    assert [log.parent.name for log in finished_logs(tmp_path)][1:] == ["run-2", "run-9", "run-10"]
+
+
+def test_a_better_run_becomes_final_and_a_worse_one_does_not(tmp_path: Path) -> None:
+    made(tmp_path, 2.0)
+    worse = made(tmp_path / "run-2", 2.5)
+    final, said = publish_best(worse, tmp_path)
+    assert (final / "model.safetensors").read_bytes() == b"2.0"
+    assert "stays what it was" in said
+    better = made(tmp_path / "run-3", 1.5)
+    final, said = publish_best(better, tmp_path)
+    assert final == tmp_path / "final"
+    assert (final / "model.safetensors").read_bytes() == b"1.5"
+    assert (better / "final" / "model.safetensors").read_bytes() == b"1.5"
+
+
+def test_models_of_other_data_are_not_compared_and_the_newer_one_is_taken(tmp_path: Path) -> None:
+    made(tmp_path, 2.0)
+    publish_best(made(tmp_path / "run-2", 2.5, data="xyz"), tmp_path)
+    assert (tmp_path / "final" / "model.safetensors").read_bytes() == b"2.5"
+
+
+def test_a_final_model_that_was_damaged_never_takes_the_place_of_a_good_one(
+    tmp_path: Path,
+) -> None:
+    made(tmp_path, 2.0)
+    damaged = made(tmp_path / "run-2", 1.0)
+    (damaged / "final" / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(Exception, match="not a valid checkpoint"):
+        publish_best(damaged, tmp_path)
+    assert (tmp_path / "final" / "model.safetensors").read_bytes() == b"2.0"

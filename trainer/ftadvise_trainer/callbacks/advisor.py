@@ -1,0 +1,219 @@
+"""AdvisorCallback: the forecast, the decision to stop and the advice, inside a running training."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ftadvise.advising import advise
+from ftadvise.forecasting import Forecast, forecast
+from ftadvise.live import Decision, should_stop
+from ftadvise.reports import words
+from ftadvise_trainer.auto_schedule import rule_of
+from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
+from ftadvise_trainer.callbacks.early_stop import EarlyStop
+from ftadvise_trainer.callbacks.history import whole
+from ftadvise_trainer.callbacks.run_so_far import decided_by_first, run_so_far, steps_per_epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ftadvise.advice import Advice
+    from ftadvise.run import Run
+
+logger = logging.getLogger(__name__)
+
+POLICY = "ftadvise"
+LEAST_EVALS = 3  # before the first forecast
+FORECAST, CHANCE = "eval_forecast", "eval_probability_of_improvement"
+
+T = TypeVar("T")
+
+
+class AdvisorCallback(EarlyStop):
+    """The advisor in anyone's Trainer: `Trainer(..., callbacks=[AdvisorCallback()])`.
+
+    After each evaluation it adds `eval_forecast`, the eval loss to expect at the end of the run,
+    and `eval_probability_of_improvement`, the chance that the run ends one percent better than its
+    best so far, to what is printed and to what `evaluate` returns. At the end it logs one message,
+    the advice for the next run, and keeps it in `advice`.
+
+    It computes at evaluations and at the end only, and from `state.log_history` alone, which a
+    resume restores. The first process decides for all. A training never fails of it: what goes
+    wrong is logged once, and the callback says and does nothing more.
+
+    Attributes:
+        advice: The advice for the next run, after the training; None before, on all processes
+            but the first, and where there is nothing to advise from.
+        forecast: The last forecast for the end of the run.
+        decision: The last decision whether to stop.
+        reason: Why the run was stopped, as in `EarlyStop`; None when it was not.
+    """
+
+    def __init__(
+        self,
+        *,
+        stop: bool = False,
+        anneal: bool = False,
+        metric: str = "eval_loss",
+        past: Sequence[Run] = (),
+        share: float = 0.01,
+    ) -> None:
+        """Set what it may do besides saying what it sees.
+
+        Args:
+            stop: Whether to stop the run when `ftadvise.should_stop` says so: when a gain of one
+                percent is no longer to be expected, a decay of the rate that is still to come
+                included. A run with an `auto` schedule ends with its decay instead.
+            anneal: Whether to begin the decay of an `auto` schedule (`AnnealOnOnset`).
+            metric: Name of the eval loss in the metrics.
+            past: Earlier runs of the same fine-tune, from `ftadvise.read`.
+            share: Of the time of the training, what forecasts may take at most: where evaluations
+                follow each other faster, some have none. Decisions never depend on the clock.
+        """
+        super().__init__(None, metric=metric)
+        self.stop = stop
+        self.past = tuple(past)
+        self.share = share
+        self.annealer = AnnealOnOnset(metric) if anneal else None
+        self.advice: Advice | None = None
+        self.forecast: Forecast | None = None
+        self.decision: Decision | None = None
+        self._moment: tuple[Any, Any, Any] | None = None
+        self._failed = False
+        self._not_before = -math.inf
+
+    def verdict(self, log_history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+        """Return why the run in progress has to stop, or None; all processes have to ask."""
+        if self.reason is not None or not self.stop or self._moment is None:
+            return self.reason
+        args, state, scheduler = self._moment
+        if rule_of(scheduler) is not None or state.global_step >= state.max_steps:
+            return None
+        wanted: dict[str, Any] | None = None
+        if state.is_world_process_zero:
+            wanted = self._tried(lambda: self._wanted(args, state))
+        if not decided_by_first(wanted is not None, args, state):
+            return None
+        here = {"epoch": float(state.epoch or 0.0), "step": state.global_step, "policy": POLICY}
+        return wanted or {"reason": "as the first process decided", **here}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """See whether the run that is resumed was over already."""
+        self._moment, self.reason = (args, state, kwargs.get("lr_scheduler")), None
+        super().on_train_begin(args, state, control, **kwargs)
+        if self.annealer is not None:
+            if rule_of(kwargs.get("lr_scheduler")) is None:
+                logger.warning("anneal=True does nothing: the learning rate has a fixed schedule")
+            self.annealer.on_train_begin(args, state, control, **kwargs)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep the weights of a run that was over."""
+        super().on_pre_optimizer_step(args, state, control, **kwargs)
+        if self.annealer is not None:
+            self.annealer.on_pre_optimizer_step(args, state, control, **kwargs)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """End a run that is over."""
+        super().on_step_end(args, state, control, **kwargs)
+        if self.annealer is not None:
+            self.annealer.on_step_end(args, state, control, **kwargs)
+            self.reason = self.reason or self.annealer.reason
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """As `on_step_end`."""
+        super().on_epoch_end(args, state, control, **kwargs)
+        if self.annealer is not None:
+            self.annealer.on_epoch_end(args, state, control, **kwargs)
+
+    def on_log(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Add the forecast to what is logged of an evaluation.
+
+        It stands in no row of `log_history`: a log holds what was observed. Loggers that come
+        before this callback, as those of `report_to` do, have their row without it.
+        """
+        during = self._moment is not None and 0 < state.global_step < state.max_steps
+        if logs is not None and self.metric in logs and during and state.is_world_process_zero:
+            logs |= self._tried(lambda: self._foreseen(args, state)) or {}
+
+    def on_evaluate(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        metrics: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Stop, or begin the decay, when it is time."""
+        # Outside of a training, of another eval set, or broken off: nothing new to judge.
+        if self._moment is None or self.metric not in (metrics or {}):
+            return
+        super().on_evaluate(args, state, control, metrics, **kwargs)
+        if self.annealer is not None:
+            self.annealer.on_evaluate(args, state, control, metrics, **kwargs)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Say what the next run should be."""
+        if self._moment is not None and state.is_world_process_zero:
+            self.advice = self._tried(lambda: advise(self._run(args, state), self.past))
+        self._moment = None
+        if (advice := self.advice) is not None:
+            logger.warning(
+                "the next run: %s, %s, %s; %s",
+                words.epochs(advice),
+                words.cadence(advice),
+                words.stopping(advice),
+                words.said(" ".join(advice.reasons[:2])),
+            )
+
+    def _run(self, args: Any, state: Any) -> Run:
+        """Return the run so far; one whose decay has begun is planned to its end."""
+        run = run_so_far(args, state, self.metric)
+        rule = rule_of(self._moment[2]) if self._moment is not None else None
+        per_epoch = steps_per_epoch(state)
+        if rule is None or rule.start is None or per_epoch is None:
+            return run
+        return replace(run, planned_steps=float(rule.end), planned_epochs=rule.end / per_epoch)
+
+    def _wanted(self, args: Any, state: Any) -> dict[str, Any] | None:
+        run = self._run(args, state)
+        self.decision = should_stop(run, self.past)
+        if not self.decision.stop:
+            return None
+        epoch, step = float(run.eval.epoch[-1]), whole(run.eval.step[-1])
+        return {"reason": self.decision.reason, "epoch": epoch, "step": step, "policy": POLICY}
+
+    def _foreseen(self, args: Any, state: Any) -> dict[str, float]:
+        run = self._run(args, state)
+        if len(run.eval.finite()) < LEAST_EVALS:
+            return {}
+        self.decision = should_stop(run, self.past)
+        found = {CHANCE: self.decision.probability_of_improvement}
+        began = time.monotonic()
+        if run.planned_epochs and began >= self._not_before:
+            self.forecast = forecast(run, at=run.planned_epochs, past=self.past)
+            found[FORECAST] = self.forecast.median
+            ended = time.monotonic()
+            self._not_before = ended + (ended - began) / self.share
+        return {key: value for key, value in found.items() if math.isfinite(value)}
+
+    def _tried(self, work: Callable[[], T]) -> T | None:
+        """Return what `work` returns, or None when it fails, or when something has failed before."""
+        if self._failed:
+            return None
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - a training is worth more than advice about it
+            self._failed = True
+            logger.warning("the advisor says no more: %s: %s", type(error).__name__, error)
+            return None
