@@ -10,26 +10,33 @@ from typing import Any
 import numpy as np
 from families import Family
 
-from ftadvise.gap import gap_features
-from ftadvise.optimum import STILL_FALLING, WELL_RISEN, familiarity
+from ftadvise.gap import gap_features, risen
+from ftadvise.optimum import STILL_FALLING, WELL_RISEN, familiarity, highest
 from ftadvise.run import FloatArray, Run
 
 SEEN = (2, 3, 5, 7, 10)  # lengths of the run in hand
 NEARLY = 0.003  # regret at which a length counts for 1/e in the target
 CENTRES, WIDTH, CLIP = 64, 0.6, 2.5
 LINEAR_PENALTY, BUMP_PENALTY = 3.0, 1.0
+MOST, SLOPES = 0.95, (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 STRANGE = 0.99  # quantile of the rows beyond which a log begins to be unlike them
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One log: the family it is of, its length, its features, its target and the habit's answer."""
+    """One log: the family it is of, its length, its features, its target and the habit's answer.
+
+    Attributes:
+        rise: Of the eval loss at its end, above noise.
+        held: Whether its learning rate never came down.
+    """
 
     family: Family
     seen: float
     features: dict[str, float]
     target: float
     habit: int
+    rise: float = 0.0
     held: bool = False
 
 
@@ -48,7 +55,7 @@ def _row(family: Family, run: Run, seen: float, held: bool = False) -> Row | Non
     weight = np.exp(-family.regrets / NEARLY)
     target = float(weight @ np.log(family.epochs) / weight.sum())
     best = float(run.eval.epoch[run.eval.loss.argmin()])
-    return Row(family, seen, features, target, math.ceil(best) + 1, held)
+    return Row(family, seen, features, target, math.ceil(best) + 1, risen(run, features), held)
 
 
 def learn(table: list[Row]) -> dict[str, Any]:
@@ -68,10 +75,12 @@ def learn(table: list[Row]) -> dict[str, Any]:
     usual = len(table) / len(counts)
     weight = np.array([min(2.0, usual / counts[row.family.dataset]) for row in table])
     target = np.array([row.target for row in table])
+    lengths = np.exp([row.features["length"] for row in table])
     weighted = columns * weight[:, None]
     found = np.linalg.solve(columns.T @ weighted + penalty, weighted.T @ target)
     outside = np.abs((plain - middle) / scale).max(axis=1)
     return {
+        "risen": _risen(table),
         "features": {n: [m, s] for n, m, s in zip(names, middle, scale, strict=True)},
         "clip": CLIP,
         "width": WIDTH,
@@ -79,10 +88,29 @@ def learn(table: list[Row]) -> dict[str, Any]:
         "slopes": found[1:first].tolist(),
         "centres": centres.tolist(),
         "heights": found[first:].tolist(),
-        "lengths": [min(row.seen for row in table), max(row.seen for row in table)],
+        "lengths": [float(lengths.min()), float(lengths.max())],
         "usual": 1.5 * float(np.quantile(outside, STRANGE)),
         "near": 3.0 * float(np.quantile(_nearest(z, centres), STRANGE)),
     }
+
+
+def _risen(table: list[Row]) -> list[float]:
+    """Return offset and slope of the line below which `MOST` of the runs that had risen lie.
+
+    Of log E* over the length, against the rise, by quantile regression.
+    """
+    rows = [row for row in table if row.rise > WELL_RISEN]
+    rise = np.array([row.rise for row in rows])
+    above = np.array([row.target - row.features["length"] for row in rows])
+    if not rows:
+        return [0.0, 0.0]
+    lines = [[float(np.quantile(above + slope * rise, MOST)), slope] for slope in SLOPES]
+    off = [_pinball(above - offset + slope * rise) for offset, slope in lines]
+    return lines[int(np.argmin(off))]
+
+
+def _pinball(off: FloatArray) -> float:
+    return float(np.where(off > 0, MOST * off, (MOST - 1.0) * off).mean())
 
 
 def predict(model: dict[str, Any], table: list[Row]) -> FloatArray:
@@ -96,9 +124,10 @@ def predict(model: dict[str, Any], table: list[Row]) -> FloatArray:
     habit = np.log([row.habit for row in table])
     falling = np.array([row.features["late"] < STILL_FALLING for row in table])
     learned = np.where(falling, np.maximum(learned, habit), learned)
-    risen = np.array([not row.held and row.features["rise"] > WELL_RISEN for row in table])
+    well_risen = np.array([not row.held and row.rise > WELL_RISEN for row in table])
     length = np.array([row.features["length"] for row in table])
-    learned = np.where(risen, np.minimum(learned, length), learned)
+    above = [highest(row.rise, model["risen"]) for row in table]
+    learned = np.where(well_risen, np.minimum(learned, length + above), learned)
     outside = np.abs(plain).max(axis=1) / model["usual"]
     apart = _nearest(z, centres) / model["near"]
     lengths = np.exp(length)[:, None] / np.array(model["lengths"])

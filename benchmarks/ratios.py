@@ -1,7 +1,7 @@
-"""Prints the ratios of the start-up benchmarks, next to their targets.
+"""Prints the ratios of benchmarks, next to their targets.
 
-pytest benchmarks/test_startup.py --benchmark-json=startup.json
-python benchmarks/ratios.py startup.json
+pytest benchmarks --benchmark-json=found.json
+python benchmarks/ratios.py found.json
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 PAIRS = (
     ("test_help", "test_import_click", 1.8),
     ("test_analyze_500_points", "test_import_scipy_optimize", 1.3),
+    ("test_an_evaluation", "test_steps_between_two_evaluations", 0.01),
 )
 
 
@@ -22,9 +23,11 @@ def main(path: str) -> None:
     found = json.loads(Path(path).read_text(encoding="utf-8"))["benchmarks"]
     median = {case["name"]: case["stats"]["median"] for case in found}
     for name, base, target in PAIRS:
+        if not {name, base} <= median.keys():
+            continue
         ratio = median[name] / median[base]
         millis = 1000 * median[name]
-        print(f"{name}: {millis:.0f} ms, {ratio:.2f} x {base} (target {target})")
+        print(f"{name}: {millis:.0f} ms, {ratio:.3g} x {base} (target {target})")
 
 
 if __name__ == "__main__":

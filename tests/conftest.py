@@ -5,6 +5,7 @@ import os
 # Many tests train in processes of their own, on machines with few cores; and none may ask a hub.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["FTADVISE_HISTORY"] = "off"  # nobody's own; a test that needs one makes it
 
 import subprocess
 import sys

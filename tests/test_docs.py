@@ -9,11 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "benchmarks").rglob("*.md")),
+]
+SHOWN = "examples/chat/trainer_state.json"
 
 
 def make_reference() -> ModuleType:
@@ -45,6 +51,45 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         if not target.startswith(("http:", "https:")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_commands_on_a_page_name_scripts_that_exist(page: Path) -> None:
+    for script in re.findall(r"\b(?:benchmarks|docs|examples)/[\w/.-]+\.py\b", page.read_text()):
+        assert (ROOT / script).exists(), f"{page.name} names {script}"
+
+
+def test_every_script_of_the_benchmarks_has_its_row() -> None:
+    pages = "\n".join(p.read_text() for p in (ROOT / "benchmarks").rglob("*.md"))
+    for script in sorted((ROOT / "benchmarks").rglob("*.py")):
+        if "__main__" in script.read_text():
+            name = str(script.relative_to(ROOT))
+            assert name in pages, f"no README in benchmarks says what {name} is for"
+
+
+def test_every_picture_is_on_a_page_and_has_its_title() -> None:
+    pages = "\n".join(page.read_text() for page in PAGES)
+    for picture in sorted((ROOT / "docs" / "pictures").iterdir()):
+        assert f"pictures/{picture.name})" in pages, f"no page shows {picture.name}"
+        top = ElementTree.parse(picture).getroot()
+        assert top[0].tag.endswith("title"), f"{picture.name} says nothing to who cannot see it"
+
+
+def test_the_readme_shows_what_the_example_prints(request: pytest.FixtureRequest) -> None:
+    command = [sys.executable, "-m", "ftadvise", "analyze", SHOWN]
+    bare = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "FORCE_COLOR", "NO_COLOR")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=bare, check=True, encoding="utf-8"
+    )
+    printed = done.stdout.partition("\nFindings\n")[0].strip("\n")
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    before, prompt, rest = text.partition(f"$ ftadvise analyze {SHOWN}\n")
+    shown, fence, after = rest.partition("\n```\n")
+    if request.config.getoption("--update-golden"):
+        readme.write_text(before + prompt + printed + fence + after, encoding="utf-8")
+        shown = printed
+    assert shown == printed, "pytest tests/test_docs.py --update-golden, if it is right"
 
 
 def test_the_python_of_the_readme_runs() -> None:

@@ -63,7 +63,7 @@ class Recommendation:
         epochs_range: Numbers of epochs that are about as good.
         eval_strategy: `"steps"`, or `"epoch"` when the steps in an epoch are unknown.
         eval_steps: Optimizer steps between evaluations; None with strategy `"epoch"`.
-        expected_eval_loss: Of the best checkpoint of that run.
+        expected_eval_loss: Of the checkpoint that this run keeps, without the luck of its draw.
         probability_of_false_stop: That patience and threshold stop it before its best evaluation.
     """
 
@@ -88,14 +88,17 @@ class Keep:
 
     Attributes:
         epoch: Where that checkpoint is.
-        eval_loss: Its loss, as logged.
-        expected_gain_percent: Of the recommended run over it, in percent of the loss; negative
-            where training again is expected to end worse. None without an eval loss.
+        eval_loss: Its loss, as logged: the lowest of several, so in part by luck.
+        expected_eval_loss: Its loss with that luck taken off. None without an eval loss.
+        expected_gain_percent: Of the recommended run over that, in percent of the loss; negative
+            where training again is expected to end worse. None as above, and where losses are at
+            or below zero.
         gain_interval_percent: 90 % interval of that; None as above.
     """
 
     epoch: float
     eval_loss: float
+    expected_eval_loss: float | None
     expected_gain_percent: float | None
     gain_interval_percent: tuple[float, float] | None
 

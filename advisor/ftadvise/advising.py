@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +15,13 @@ from ftadvise.advice import (
     Overfitting,
     Recommendation,
 )
+from ftadvise.calm import calmed
+from ftadvise.carrying import Change, carried
+from ftadvise.errors import UsageError
 from ftadvise.fitting import Fit, fit
 from ftadvise.forecasting import Forecast, forecast_from
 from ftadvise.horizon import Horizons, choose_epochs
+from ftadvise.keeping import compare
 from ftadvise.onset import onset
 from ftadvise.patience import (
     Rehearsal,
@@ -37,7 +42,12 @@ SHOWN_FORECASTS = 12
 AHEAD_POINTS = 8
 
 
-def advise(run: Run, past: tuple[Run, ...] | list[Run] = (), price: float | None = None) -> Advice:
+def advise(
+    run: Run,
+    past: tuple[Run, ...] | list[Run] = (),
+    price: float | None = None,
+    change: Change | None = None,
+) -> Advice:
     """Say what happened in a run and how to set up the next one.
 
     Args:
@@ -46,18 +56,25 @@ def advise(run: Run, past: tuple[Run, ...] | list[Run] = (), price: float | None
             the next should have; all of them sharpen the noise estimate.
         price: What one more epoch has to gain, as a share of the loss; None for the
             one-standard-error rule.
+        change: What will be other than in this run: the data, the model, the learning rate.
 
     Raises:
         LogError: FT405 when the run has fewer than two finite losses.
+        UsageError: FT411 when the price is negative or no number.
     """
+    if price is not None and not (math.isfinite(price) and price >= 0):
+        raise UsageError(f"the price of an epoch must be a number from 0 up, but it is {price}")
     fitted = fit(run, past)
+    if change is not None and fitted.optimum is not None:
+        fitted = replace(fitted, optimum=carried(fitted.optimum, change))
     seen = _observed(fitted)
     turning = onset(fitted)
-    horizons = choose_epochs(fitted, seen.best_epoch, turning.status == "detected", price)
+    calm = calmed(fitted)
+    horizons = choose_epochs(calm, seen.best_epoch, turning.status == "detected", price)
     # Without steps per epoch the only cadence that can be set up is once an epoch.
     per_epoch = evals_per_epoch(horizons.chosen) if fitted.run.steps_per_epoch else 1
-    rehearsal = rehearse(fitted, horizons.chosen, per_epoch)
-    rule = choose_rule(fitted, rehearsal, rehearse(fitted, 2 * horizons.chosen, per_epoch))
+    rehearsal = rehearse(calm, horizons.chosen, per_epoch)
+    rule = choose_rule(calm, rehearsal, rehearse(calm, 2 * horizons.chosen, per_epoch))
     keep = checkpoints_to_keep(rehearsal)
     recommended = _recommendation(fitted, horizons, rule, per_epoch, keep)
     best = _next_best(rehearsal, seen.best_epoch, horizons.by_habit)
@@ -71,7 +88,7 @@ def advise(run: Run, past: tuple[Run, ...] | list[Run] = (), price: float | None
             turning.status, turning.onset_epoch, turning.interval, turning.probability
         ),
         recommendation=recommended,
-        keep=_keep(seen, horizons),
+        keep=_keep(fitted, seen, horizons),
         scenarios=scenarios(rehearsal, rule),
         forecast=_forecasts(horizons),
         reasons=reasons(fitted, seen, turning, horizons, recommended),
@@ -133,11 +150,14 @@ def _recommendation(
     )
 
 
-def _keep(seen: Observed, horizons: Horizons) -> Keep:
+def _keep(fitted: Fit, seen: Observed, horizons: Horizons) -> Keep:
     if horizons.by_habit:
-        return Keep(seen.best_epoch, seen.best_eval_loss, None, None)
-    low, mean, high = (100.0 * gain for gain in horizons.gain)
-    return Keep(seen.best_epoch, seen.best_eval_loss, mean, (low, high))
+        return Keep(seen.best_epoch, seen.best_eval_loss, None, None, None)
+    found = compare(fitted, seen.best_epoch, seen.best_eval_loss, horizons.kept)
+    if found.gain is None:
+        return Keep(seen.best_epoch, seen.best_eval_loss, found.expected, None, None)
+    low, middle, high = (100.0 * gain for gain in found.gain)
+    return Keep(seen.best_epoch, seen.best_eval_loss, found.expected, middle, (low, high))
 
 
 def _used(run: Run) -> Settings:

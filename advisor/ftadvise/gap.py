@@ -18,6 +18,7 @@ from ftadvise.thinning import Points, observed_points, without_spikes
 
 SOFTNESS = 0.004  # evaluations within this share of the lowest loss are all "best"
 LEAST_EVALS = 3
+LUCK = 2.0  # standard deviations of the noise by which the last evaluation lies above the lowest
 
 
 def gap_features(run: Run) -> dict[str, float] | None:
@@ -66,6 +67,13 @@ def gap_features(run: Run) -> dict[str, float] | None:
     }
 
 
+def risen(run: Run, features: dict[str, float]) -> float:
+    """Return the `rise` of these features without what noise makes of it, as a log ratio from 0 up."""
+    return max(
+        0.0, features["rise"] - LUCK * relative_noise(observed_points(run, "eval").loss, "eval")
+    )
+
+
 def _mean(train: Points, start: float, end: float) -> float:
     """Return the mean train loss between two epochs; a point stands for the time since the last."""
     since: FloatArray = np.concatenate([[0.0], train.epoch[:-1]])
@@ -78,5 +86,6 @@ def _mean(train: Points, start: float, end: float) -> float:
 
 def _soft_best(points: Points) -> float:
     softness = max(SOFTNESS, relative_noise(points.loss, "eval"))
-    weight = np.exp(-(points.loss / points.loss.min() - 1.0) / softness)
+    above = np.log(points.loss) - np.log(points.loss.min())
+    weight = np.exp(-np.expm1(np.minimum(above, 50.0)) / softness)
     return float(weight @ points.epoch / weight.sum())

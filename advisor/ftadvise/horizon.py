@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise.fitting import Fit
-from ftadvise.lengths import another_run
+from ftadvise.measured import next_run, unknown
+from ftadvise.patience import evals_per_epoch, rehearse
 from ftadvise.run import FloatArray
 
 # Where nothing learned from others can be trusted, how strongly the answer leans to the habit "best
@@ -22,6 +23,7 @@ ABOUT_AS_GOOD = 0.002  # of the loss
 WORST_REGRET = 0.2  # draws that promise more than this are not believed
 MOST_CANDIDATES = 40
 FINENESS = 24  # points at which a candidate run is looked at
+MOST_EVALS = 48  # of a candidate run, among which it picks its best checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +32,14 @@ class Horizons:
 
     Attributes:
         epochs: The candidates, rising whole numbers.
-        median: Of the best loss that a run of that length reaches.
+        median: Of the loss of the checkpoint that a run of that length keeps, luck taken off.
         low: 5 % quantile.
         high: 95 % quantile.
         chosen: The recommendation.
         near: Smallest and largest candidate that is about as good.
         by_habit: True when there is no eval loss, so that only the habit is left.
-        gain: Of the chosen run over the lowest loss seen, as a share of it: 5 % quantile, mean
-            and 95 % quantile; negative where training again is expected to end worse.
+        kept: Draws of the loss of the chosen run's checkpoint, shape (draws,).
+        price: What one more epoch had to gain, as a share of the loss; None where nothing was set.
     """
 
     epochs: FloatArray
@@ -47,7 +49,8 @@ class Horizons:
     chosen: int
     near: tuple[int, int]
     by_habit: bool
-    gain: tuple[float, float, float]
+    kept: FloatArray
+    price: float | None
 
 
 def choose_epochs(
@@ -67,23 +70,17 @@ def choose_epochs(
     candidates = _candidates(fitted, habit)
     if turned and fitted.optimum is None:
         candidates = candidates[candidates <= habit + 1]
-    best = np.stack([_best_loss(fitted, float(e)) for e in candidates])
-    quantiles: FloatArray = np.quantile(best, [0.05, 0.5, 0.95], axis=1)
-    low, median, high = np.maximum(quantiles, fitted.floor)
     if fitted.target == "train":
         chosen, near = habit, (habit, habit + 1)
     else:
+        best = np.stack([_best_loss(fitted, float(e)) for e in candidates])
         chosen, near = _cheapest(fitted, candidates, best, habit, price)
-    return Horizons(
-        candidates,
-        median,
-        low,
-        high,
-        chosen,
-        near,
-        fitted.target == "train",
-        _gain(fitted, best[candidates == chosen][0]),
-    )
+    kept = np.stack([_kept_loss(fitted, int(e)) for e in candidates])
+    quantiles: FloatArray = np.quantile(kept, [0.05, 0.5, 0.95], axis=1)
+    low, median, high = np.maximum(quantiles, fitted.floor)
+    by_habit = fitted.target == "train"
+    its_own: FloatArray = kept[candidates == chosen][0]
+    return Horizons(candidates, median, low, high, chosen, near, by_habit, its_own, price)
 
 
 def _cheapest(
@@ -94,11 +91,13 @@ def _cheapest(
     regret = np.minimum(positive / positive.min(axis=0) - 1.0, WORST_REGRET)
     cost: FloatArray = regret.mean(axis=1)
     found = fitted.optimum
-    unknown = 1.0 if found is None else 1.0 - found.trust
-    cost = cost + unknown * HABIT_PULL * np.log(candidates / habit) ** 2
+    strange = 1.0 if found is None else 1.0 - found.trust
+    pull = strange * HABIT_PULL * np.log(candidates / habit) ** 2
     if found is not None:
         off = (np.log(candidates) - found.log_epochs) / found.spread
-        cost = cost + OPTIMUM_PULL * off**2
+        pull = pull + OPTIMUM_PULL * off**2
+    # Where runs of such a length were trained, it is known what they reach.
+    cost = cost + pull * np.array([unknown(fitted, float(e)) for e in candidates])
     cost = cost + (price or 0.0) * candidates
     least = int(cost.argmin())
     slack = 0.0
@@ -108,13 +107,6 @@ def _cheapest(
     chosen = int(candidates[np.flatnonzero(cost <= cost[least] + slack)[0]])
     about_as_good = candidates[cost <= cost[least] + slack + ABOUT_AS_GOOD]
     return chosen, (min(chosen, int(about_as_good[0])), max(chosen, int(about_as_good[-1])))
-
-
-def _gain(fitted: Fit, losses: FloatArray) -> tuple[float, float, float]:
-    seen = float(fitted.points.loss.min()) - fitted.shift
-    gain = 1.0 - (losses - fitted.shift) / seen
-    low, high = np.quantile(gain, [0.05, 0.95])
-    return float(low), float(gain.mean()), float(high)
 
 
 def _candidates(fitted: Fit, habit: int) -> FloatArray:
@@ -133,5 +125,15 @@ def _candidates(fitted: Fit, habit: int) -> FloatArray:
 def _best_loss(fitted: Fit, epochs: float) -> FloatArray:
     """Draw the lowest loss of a run of `epochs` epochs, shape (draws,)."""
     times = epochs * np.linspace(0.0, 1.0, FINENESS + 1)[1:]
-    lowest: FloatArray = another_run(fitted, times, epochs).min(axis=1)
+    lowest: FloatArray = next_run(fitted, times, epochs).min(axis=1)
     return lowest
+
+
+def _kept_loss(fitted: Fit, epochs: int) -> FloatArray:
+    """Draw the loss of the checkpoint that a run of `epochs` epochs keeps, shape (draws,).
+
+    It is picked by losses as logged, so it need not be the best; but what is returned is its loss
+    without noise, which is what it will show on other data.
+    """
+    per_epoch = evals_per_epoch(epochs) if fitted.run.steps_per_epoch else 1
+    return rehearse(fitted, epochs, per_epoch, MOST_EVALS).kept()

@@ -97,8 +97,8 @@ def _log_normal(values: FloatArray, median: float, spread: float) -> FloatArray:
     return normalised[places]
 
 
-# Weakly informative: medians and spreads over the fine-tunes of `benchmarks/annealing_memory.py`,
-# where C lay between 0 and 0.24 and P between 0.05 and 0.11 of the lowest loss, spread widened.
+# Weakly informative, wider than what fine-tunes run at several lengths show: P lies between 0.04 and
+# 0.09 of the lowest loss there (`python benchmarks/annealing_memory.py FAMILIES.jsonl.gz`).
 _ANNEALING_PRIOR = (0.05, 0.9)
 _OVERFITTING_PRIOR = (0.07, 0.6)
 _SHARES = {"constant": 0.02, "power": 0.013, "annealing": 0.085, "overfitting": 0.13, "full": 0.75}

@@ -2,8 +2,12 @@
 
 The laws give the shape of loss over length, and `optimum` says where its lowest point lies: every
 draw of a law is stretched along its lengths until its own optimum falls on a draw of that one, and
-scaled until a run as long as the one in hand ends where that ended. Logs of other lengths of the
-same fine-tune then say which of these draws to believe.
+scaled until a run as long as the one in hand ends where that ended. For runs that are shorter than
+both, where the laws know better, the stretch fades. Logs of other lengths of the same fine-tune then
+say which of these draws to believe.
+
+How far such a forecast is off grows with the difference in length; how much, was learned
+(`python benchmarks/learn_lengths.py FAMILIES.jsonl.gz`).
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise.fitting import CORRELATION, DISCREPANCY, Fit
+from ftadvise.priors import load
 from ftadvise.run import FloatArray
 
 IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -22,7 +27,13 @@ IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 OCTAVES = 4  # lengths are looked at from 1/16 to 16 times that of the run in hand
 PER_OCTAVE = 4
 FINENESS = 28  # points of a run at which it is looked at, closer together at its start
-PEER_ERROR = 0.01  # relative, with which the draws are compared with other runs
+# Of the stretch, in units of log length. Of 2, 3, 4 and never, forecasts of shorter runs of data sets
+# left out were about as good with 3 and 4, a little worse with 2 and far worse with never
+# (`python benchmarks/learn_lengths.py FAMILIES.jsonl.gz --choices`).
+FADING = 3.0
+# Relative, with which the draws are compared with other runs. Of 0.003, 0.01 and 0.03 the best on
+# data sets left out that were told of one more length (same script, --choices).
+PEER_ERROR = 0.003
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +44,10 @@ class Lengths:
         log_length: Logarithms of the lengths in epochs, rising, shape (g,).
         fraction: Shares of a run, rising from above 0 to 1, shape (f,).
         loss: Of the laws, shape (g, draws, f).
-        stretch: What a length is multiplied with before it is looked up, shape (draws,).
+        stretch: What a length is multiplied with before it is looked up, as a logarithm, shape
+            (draws,).
+        fades_below: Logarithm of the length from which on down the stretch is less and less, shape
+            (draws,).
         scale: What the loss is multiplied with, shape (draws,).
     """
 
@@ -41,11 +55,13 @@ class Lengths:
     fraction: FloatArray
     loss: FloatArray
     stretch: FloatArray
+    fades_below: FloatArray
     scale: FloatArray
 
     def curves(self, fraction: FloatArray, length: float) -> FloatArray:
         """Return the loss at shares of a run of `length` epochs, shape (draws, n)."""
-        wanted = np.log(length * self.stretch)
+        far_below = np.maximum(self.fades_below - math.log(length), 0.0)
+        wanted = math.log(length) + self.stretch * np.exp(-far_below / FADING)
         wanted = np.clip(wanted, self.log_length[0], self.log_length[-1])
         place = (wanted - self.log_length[0]) / (self.log_length[1] - self.log_length[0])
         below = np.minimum(place.astype(np.int64), self.log_length.size - 2)
@@ -66,6 +82,7 @@ class Lengths:
             self.fraction,
             self.loss[:, rows],
             self.stretch[rows],
+            self.fades_below[rows],
             self.scale[rows],
         )
 
@@ -76,15 +93,35 @@ def another_run(fitted: Fit, epochs: FloatArray, horizon: float) -> FloatArray:
     Returns:
         One curve a row, noise-free, shape (draws, n).
     """
-    shift = fitted.shift
+    normal = np.random.default_rng(2).standard_normal
+    curves = expected_run(fitted, epochs, horizon) - fitted.shift
+    # One number a draw, whatever the length: a draw that ends too low does so at all of them.
+    doubtful: FloatArray = curves * np.exp(doubt(fitted, horizon) * normal((curves.shape[0], 1)))
+    return doubtful + fitted.shift
+
+
+def expected_run(fitted: Fit, epochs: FloatArray, horizon: float) -> FloatArray:
+    """As `another_run`, without the doubt: what the draws themselves say, shape (draws, n)."""
     if fitted.optimum is None:
-        curves = fitted.curves(epochs, horizon) - shift
-    else:
-        curves = lengths(fitted).curves(epochs / horizon, horizon)
-    apart = abs(math.log(horizon / float(fitted.points.epoch[-1])))
-    doubt = DISCREPANCY[fitted.target] * math.sqrt(1.0 + apart / CORRELATION)
-    normal = np.random.default_rng(2).standard_normal((curves.shape[0], 1))
-    return curves * (1.0 + doubt * normal) + shift
+        return fitted.curves(epochs, horizon)
+    curves = lengths(fitted).curves(epochs / horizon, horizon)
+    return curves + fitted.shift
+
+
+def doubt(fitted: Fit, horizon: float) -> float:
+    """Return the standard deviation of log loss by which a run of another length may be off."""
+    ratio = nearest(fitted, horizon)
+    if fitted.target == "train":
+        return DISCREPANCY["train"] * math.sqrt(1.0 + abs(ratio) / CORRELATION)
+    table = load("lengths")["laws" if fitted.optimum is None else "learned"]
+    growth = table["longer"] if ratio > 0 else table["shorter"]
+    return float(table["near"] + growth * abs(ratio))
+
+
+def nearest(fitted: Fit, horizon: float) -> float:
+    """Return the log of this length over the nearest one that there is a log of."""
+    known = [float(fitted.points.epoch[-1]), *(length for length, _ in fitted.peers)]
+    return min((math.log(horizon / length) for length in known), key=abs)
 
 
 @functools.lru_cache(maxsize=4)
@@ -102,11 +139,13 @@ def lengths(fitted: Fit) -> Lengths:
     best = grid[lowest.argmin(axis=0)]
     normal = np.random.default_rng(5).standard_normal(best.size)
     wanted = fitted.optimum.log_epochs + fitted.optimum.spread * normal
-    stretch = np.exp(best - wanted)
-    drawn = Lengths(grid, fraction, loss, stretch, np.ones_like(best))
+    stretch = best - wanted
+    fades_below = np.minimum(wanted, own)
+    drawn = Lengths(grid, fraction, loss, stretch, fades_below, np.ones_like(best))
     reached = fitted.smoothed().min(axis=1) - shift
-    scale = reached / drawn.curves(fraction, fitted.horizon).min(axis=1)
-    drawn = Lengths(grid, fraction, loss, stretch, scale)
+    done = np.minimum(fraction, float(fitted.points.epoch[-1]) / fitted.horizon)
+    scale = reached / drawn.curves(done, fitted.horizon).min(axis=1)
+    drawn = Lengths(grid, fraction, loss, stretch, fades_below, scale)
     return drawn.take(_believed(fitted, drawn)) if fitted.peers else drawn
 
 
@@ -117,9 +156,9 @@ def _believed(fitted: Fit, drawn: Lengths) -> IntArray:
         expected = drawn.curves(drawn.fraction, length).min(axis=1)
         off = np.log(max(reached - fitted.shift, 1e-12) / expected)
         log_weight -= 0.5 * (off / math.hypot(PEER_ERROR, fitted.noise)) ** 2
-    weight = np.exp(log_weight - log_weight.max())
+    weight: FloatArray = np.exp(log_weight - log_weight.max())
     # A tenth is kept as it was: no draw is so right that all others are ruled out.
     weight = 0.9 * weight / weight.sum() + 0.1 / weight.size
-    places = (np.arange(weight.size) + 0.5) / weight.size
+    places: FloatArray = (np.arange(weight.size) + 0.5) / weight.size
     rows: IntArray = np.minimum(np.searchsorted(np.cumsum(weight), places), weight.size - 1)
     return rows

@@ -8,22 +8,22 @@ import numpy as np
 
 from ftadvise import priors
 from ftadvise.numbers import chance as in_percent
+from ftadvise.numbers import count
 from ftadvise.run import LearningRates, Run
 from ftadvise.schedules import Schedule, identify
 from ftadvise.thinning import Points, observed_points
 from ftadvise.trend import Trend, recent_trend, student_t3
 
-# Before the first decision. On origins left out by `benchmarks/learn_trend.py`, a stop loses 0.37 to
-# 0.45 of what patience loses there with 4, 0.34 to 0.38 with 5 and 0.40 with 6; learning the number
-# for every fold gave 0.54, since few curves decide.
+# Before the first decision. Fewer stop on a first plateau; with more, the difference is within the
+# noise of the few curves that decide it (`python benchmarks/learn_trend.py CURVES.jsonl.gz`).
 LEAST_EVALS = 5
 WORTH = 0.01  # a gain that is worth more training, as a share of the loss
 IN_A_ROW = 2  # so many evaluations running must say stop
 AHEAD = 2.0  # without a plan, look ahead to twice the epochs done
-# What a decay of the rate to zero takes off the loss. Of 107 fine-tunes that held their rate and
-# then let it decay, those up to 2 % above their best when the decay began ended 3 % below it and
-# those up to 5 % above it 2 % below it (medians); those further up did not come back
-# (`python benchmarks/stop_before_decay.py FAMILIES.jsonl.gz`).
+# What a decay of the rate to zero may take off the loss. Of fine-tunes that held their rate and then
+# let it decay, those at their best when the decay began gained 4 %; those up to 2 % above it ended
+# between 3 % below it and at it, by the data; those further up did not come back. Without it runs
+# stop some percent earlier and lose more (`python benchmarks/stop_before_decay.py FAMILIES.jsonl.gz`).
 ANNEALING_GAIN = 0.05
 COME_DOWN = 0.03  # of the peak: a rate closer to it stands still
 
@@ -60,7 +60,8 @@ def should_stop(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Decision:
     points = observed_points(run, target)
     size = points.loss.size
     if size < LEAST_EVALS:
-        return Decision(False, f"{size} evaluations are too few to tell", 1.0)
+        said = count(size, "evaluation")
+        return Decision(False, f"{said} {'is' if size == 1 else 'are'} too few to tell", 1.0)
     if points.loss.min() <= 0:
         return Decision(False, "losses at or below zero have no relative gain", 1.0)
     chances = [

@@ -32,9 +32,9 @@ def percent(x: float) -> str:
 
 def chance(share: float) -> str:
     """Return a probability in whole per cent, never as a certainty."""
-    if share < 0.005:
+    if share < 0.01:
         return "<1 %"
-    return ">99 %" if share > 0.995 else f"{share:.0%}".replace("%", " %")
+    return ">99 %" if share > 0.99 else f"{share:.0%}".replace("%", " %")
 
 
 def count(n: int, noun: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ftadvise.calm import calmed, jumped
 from ftadvise.fitting import Fit
 
 RISE = 0.002  # of the loss: a smaller rise than this is no overfitting
@@ -41,13 +42,24 @@ def onset(fitted: Fit) -> Onset:
     Every draw of the curve behind the points (law and wander, without noise) has its lowest
     point; overfitting is a rise after it of more than 0.2 % of the loss. A train loss can only
     make one suspect it, and only once examples have come round again: it is measured on the data
-    that are being memorised.
+    that are being memorised. Lone spikes do not count; a jump of the last point, which nothing
+    after it tells from a spike, makes one suspect it.
     """
+    found = _turning(calmed(fitted))
+    if found.onset_epoch is None and jumped(fitted):
+        before, last = (float(epoch) for epoch in fitted.points.epoch[-2:])
+        if _status(fitted, SURE) != "not identified":
+            return Onset("suspected", last, (before, last), SURE, found.best_epoch)
+    return found
+
+
+def _turning(fitted: Fit) -> Onset:
     curves, epochs = fitted.smoothed() - fitted.shift, fitted.points.epoch
     turning = curves.argmin(axis=1)
     lowest = curves.min(axis=1)
     rises = (curves[:, -1] > (1.0 + RISE) * lowest) & (turning < epochs.size - 1)
-    probability = float(rises.mean())
+    # A loss that never moved has not risen, however much the wander of a draw allows for.
+    probability = float(rises.mean()) if np.ptp(fitted.points.loss) > 0 else 0.0
     best_epoch = float(np.quantile(epochs[turning], 0.5, method="nearest"))
     # A curve that ends at its lowest point has not turned up, however much a draw may wander.
     ends_lowest = bool(fitted.points.loss[-1] <= fitted.points.loss.min())

@@ -8,9 +8,9 @@ prior: a smooth function of the gap features, a linear part and Gaussian bumps a
 
 learned from fine-tunes that were really run at several lengths. A log that is far from all of them
 is answered by the habit "best epoch, rounded up, plus one", the more so the further off it is. Two
-things held in every one of them (all but 1 %) and bound the answer: a run whose loss still fell by
-a quarter in its second half was not too long, and one that decayed and ended 3 % above its best
-was not too short.
+things that held in them bound the answer: a run whose loss still fell by a quarter in its second
+half was not too long, and one that decayed and ended 3 % above its best was not too short, but the
+longer beyond its optimum the higher it had risen.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftadvise.gap import gap_features
+from ftadvise.gap import gap_features, risen
 from ftadvise.priors import load
 from ftadvise.run import FloatArray, Run
 
 STRANGE_SPREAD = 0.5  # of log E* where nothing like the log is known
 STILL_FALLING = -0.3  # log eval loss over the second half: no such run was ever too long
-WELL_RISEN = 0.03  # log last over lowest eval loss: no such run that decayed was too short
+WELL_RISEN = 0.03  # log last over lowest eval loss, above noise: no such run was too short
 AGREEMENT = 0.5  # correlation of the errors made on two logs of one fine-tune
 
 
@@ -69,8 +69,9 @@ def optimum(run: Run, held: bool, best_epoch: float) -> Optimum | None:
     habit = math.log(math.ceil(best_epoch) + 1)
     if features["late"] < STILL_FALLING:
         learned = max(learned, habit)
-    if not held and features["rise"] > WELL_RISEN:
-        learned = min(learned, features["length"])
+    rise = 0.0 if held else risen(run, features)
+    if rise > WELL_RISEN:
+        learned = min(learned, features["length"] + highest(rise, table["risen"]))
     trust = familiarity(
         float(np.abs(plain).max()) / table["usual"],
         float(squares.min()) / table["near"],
@@ -80,6 +81,16 @@ def optimum(run: Run, held: bool, best_epoch: float) -> Optimum | None:
     unknown = (1.0 - trust) * STRANGE_SPREAD**2
     spread = math.sqrt(trust * table["spread"] ** 2 + unknown + between)
     return Optimum(trust * learned + (1.0 - trust) * habit, spread, trust)
+
+
+def highest(rise: float, line: list[float]) -> float:
+    """Return how far log E* lies above the log of the length at most, after such a rise; not above 0.
+
+    Args:
+        rise: Log of the last over the lowest eval loss of a run that decayed.
+        line: Offset and slope of the line below which 95 % of such runs lie.
+    """
+    return min(0.0, line[0] - line[1] * rise)
 
 
 def familiarity(outside: float, apart: float, lengths: FloatArray) -> float:

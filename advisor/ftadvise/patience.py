@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise.fitting import Fit
-from ftadvise.lengths import another_run
+from ftadvise.measured import next_run
 from ftadvise.run import FloatArray
 from ftadvise.stopping import IntArray, transformers_stop
 
@@ -36,6 +36,12 @@ class Rehearsal:
     logged: FloatArray
     shift: float
 
+    def kept(self) -> FloatArray:
+        """Return the loss without noise of the checkpoint that looks best, shape (draws,)."""
+        looks_best = self.logged.argmin(axis=1)
+        chosen: FloatArray = self.curves[np.arange(looks_best.size), looks_best]
+        return chosen
+
 
 @dataclass(frozen=True)
 class StopRule:
@@ -60,14 +66,14 @@ def evals_per_epoch(epochs: int) -> int:
     return max(1, math.ceil(EVALS_PER_RUN / epochs))
 
 
-def rehearse(fitted: Fit, epochs: int, per_epoch: int) -> Rehearsal:
+def rehearse(fitted: Fit, epochs: int, per_epoch: int, most: int = MOST_EVALS) -> Rehearsal:
     """Draw the next run: `epochs` epochs with a schedule of its own.
 
-    A run of thousands of epochs is rehearsed with evenly spread evaluations, as many as fit.
+    A run of thousands of epochs is rehearsed with evenly spread evaluations, `most` of them.
     """
-    size = min(epochs * per_epoch, MOST_EVALS)
+    size = min(epochs * per_epoch, most)
     times: FloatArray = np.arange(1.0, size + 1.0) * (epochs / size)
-    curves = another_run(fitted, times, float(epochs))
+    curves = next_run(fitted, times, float(epochs))
     normal = np.random.default_rng(4).standard_normal(curves.shape)
     logged = curves + (curves - fitted.shift) * fitted.noise * normal
     return Rehearsal(times, curves, logged, fitted.shift)

@@ -8,12 +8,14 @@ import numpy as np
 
 from ftadvise.advice import Observed, Recommendation
 from ftadvise.fitting import Fit
+from ftadvise.gap import LEAST_EVALS
 from ftadvise.horizon import Horizons
 from ftadvise.numbers import chance, count, percent, short
 from ftadvise.onset import Onset
 from ftadvise.patience import PATIENCES
 from ftadvise.priors import load
 
+AS_GOOD = 0.0005  # of the least expected loss: what is closer shows the same digits
 FAMILIAR = 0.9  # trust below which the reason says that the log is unlike what is known
 
 
@@ -34,10 +36,15 @@ def reasons(
 
 def _course(fitted: Fit, seen: Observed) -> str:
     name = "Eval loss" if fitted.target == "eval" else "Train loss (there is no eval loss)"
+    first, best, last = map(short, (seen.first_loss, seen.best_eval_loss, seen.last_eval_loss))
+    end = f"the last value is {last} at epoch {short(seen.epochs)}"
+    if first == best == last:
+        return f"{name} stayed at {best} up to epoch {short(seen.epochs)}."
+    if seen.first_loss <= seen.best_eval_loss:
+        return f"{name} was lowest at its first value, {best} at epoch {short(seen.best_epoch)}; {end}."
     return (
-        f"{name} went from {short(seen.first_loss)} to {short(seen.best_eval_loss)} "
-        f"({seen.loss_reduction_percent:.1f} % lower), best at epoch {short(seen.best_epoch)}; the "
-        f"last value is {short(seen.last_eval_loss)} at epoch {short(seen.epochs)}."
+        f"{name} went from {first} to {best} ({seen.loss_reduction_percent:.1f} % lower), best at "
+        f"epoch {short(seen.best_epoch)}; {end}."
     )
 
 
@@ -60,23 +67,40 @@ def _overfitting(fitted: Fit, turning: Onset) -> str:
 
 
 def _epochs(fitted: Fit, horizons: Horizons, recommended: Recommendation) -> str:
-    chosen = recommended.num_train_epochs
     low, high = recommended.epochs_range
     if horizons.by_habit:
         return (
             f"{low} to {high} epochs by habit: the best epoch rounded up, plus one or two. Without "
             "an eval loss no law can say more."
         )
-    near = [
-        f"{count(int(e), 'epoch')} {short(m)}"
-        for e, m in zip(horizons.epochs, horizons.median, strict=True)
-        if e in (chosen - 1, chosen, chosen + 1)
-    ]
-    has = "has" if chosen == 1 else "have"
-    return (
-        f"{count(chosen, 'epoch')} {has} the least expected loss, each number of epochs taken as a "
-        f"run with a schedule of its own: {', '.join(near)}. {_optimum(fitted)}"
+    return f"{_choice(fitted, horizons)} {_optimum(fitted)}"
+
+
+def _choice(fitted: Fit, horizons: Horizons) -> str:
+    """Say what the number of epochs does best, and show its neighbours."""
+    place = int(np.flatnonzero(horizons.epochs == horizons.chosen)[0])
+    around = range(max(0, place - 1), min(place + 2, horizons.epochs.size))
+    near = ", ".join(_expected(horizons, i) for i in around)
+    each = "each number of epochs taken as a run with a schedule of its own"
+    least, number = int(horizons.median.argmin()), count(horizons.chosen, "epoch")
+    here, there = float(horizons.median[place]), float(horizons.median[least])
+    if here - there <= AS_GOOD * abs(there):
+        has = "has" if horizons.chosen == 1 else "have"
+        return f"{number} {has} the least expected loss, {each}: {near}."
+    against = (
+        f"a price of {percent(horizons.price)} of the loss an epoch" if horizons.price else ""
     )
+    if not against:
+        habit = fitted.optimum is None or fitted.optimum.trust < FAMILIAR
+        against = "the lean to the habit" if habit else "the optimum of other fine-tunes"
+    shown = "" if least in around else f"; the least: {_expected(horizons, least)}"
+    weigh = "weighs" if horizons.chosen == 1 else "weigh"
+    return f"{number} {weigh} the expected loss against {against}, {each}: {near}{shown}."
+
+
+def _expected(horizons: Horizons, place: int) -> str:
+    number = count(int(horizons.epochs[place]), "epoch")
+    return f"{number} {short(float(horizons.median[place]))}"
 
 
 def _optimum(fitted: Fit) -> str:
@@ -85,24 +109,42 @@ def _optimum(fitted: Fit) -> str:
     if found is None:
         return (
             "It is read off the laws alone, with a lean to the habit of one more than the best "
-            "epoch: without train loss there is no gap to the eval loss that could say more."
+            f"epoch: {_no_gap(fitted)}."
         )
-    low, high = (math.exp(found.log_epochs + way * 1.645 * found.spread) for way in (-1, 1))
-    where = f"{math.exp(found.log_epochs):.1f} epochs (90 %: {low:.1f} to {high:.1f})"
-    others = (
-        f", which {count(len(fitted.peers), 'other run')} of the same fine-tune made more sure"
+    low, middle, high = (
+        _epoch(found.log_epochs + way * 1.645 * found.spread) for way in (-1, 0, 1)
+    )
+    learned = (
+        f"The gap between train and eval loss puts the optimum near {middle} epochs (90 %: {low} to "
+        f"{high})"
+    )
+    counted = (
+        f" What {count(len(fitted.peers), 'other run')} of the same fine-tune reached goes before it."
         if fitted.peers
         else ""
     )
-    learned = f"The gap between train and eval loss puts the optimum near {where}{others}"
     if found.trust < FAMILIAR:
         return (
             f"{learned}; but this log is unlike the fine-tunes that this was learned from, so the "
             f"answer leans to the habit of one more than the best epoch, by "
-            f"{percent(1.0 - found.trust)}."
+            f"{percent(1.0 - found.trust)}.{counted}"
         )
     fine_tunes = load("horizon")["provenance"]["fine_tunes"]
-    return f"{learned}, as it was in {fine_tunes} fine-tunes run at several lengths."
+    return f"{learned}, as it was in {fine_tunes} fine-tunes run at several lengths.{counted}"
+
+
+def _no_gap(fitted: Fit) -> str:
+    """Say why the gap between train and eval loss tells nothing."""
+    if not np.isfinite(fitted.run.train.loss).any():
+        return "without train loss there is no gap to the eval loss that could say more"
+    if fitted.points.loss.size < LEAST_EVALS:
+        return "so few evaluations show no gap to the train loss that could say more"
+    return "these losses have no gap, as a ratio, that could say more"
+
+
+def _epoch(log_epochs: float) -> str:
+    epochs = math.exp(log_epochs)
+    return f"{epochs:.1f}" if epochs < 100 else short(round(epochs))
 
 
 def _patience(fitted: Fit, recommended: Recommendation) -> str:

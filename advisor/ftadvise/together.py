@@ -40,13 +40,22 @@ class Together:
 
 
 def together(runs: Sequence[Run]) -> Together:
-    """Return the runs that are the same fine-tune as the last one given, itself included."""
+    """Return the runs that are the same fine-tune as the last one given, itself included.
+
+    A log that is given several times counts once, at its last place.
+    """
     if not runs:
         raise ValueError("no runs were given")
     last = runs[-1]
+    runs = _once(runs)
     same = [run for run in runs if run is last or same_fine_tune(run, last)]
     others = [run for run in runs if all(run is not one for one in same)]
     return Together(tuple(same), _why(last), tuple(others))
+
+
+def _once(runs: Sequence[Run]) -> list[Run]:
+    told = {_told(run): i for i, run in enumerate(runs)}
+    return [runs[i] for i in sorted(told.values())]
 
 
 def same_fine_tune(one: Run, other: Run) -> bool:
@@ -62,6 +71,12 @@ def same_fine_tune(one: Run, other: Run) -> bool:
     if None not in lowest and not _near(*lowest, SAME_LEVEL):
         return False
     return _near(*starts, SAME_START) if None not in starts else None not in lowest
+
+
+def _told(run: Run) -> bytes:
+    """Return what a log says of its losses, alike for one log that is given twice."""
+    parts = (axis for s in (run.train, run.eval) for axis in (s.step, s.epoch, s.loss))
+    return b"|".join(axis.tobytes() for axis in parts)
 
 
 def _why(run: Run) -> str:

@@ -41,6 +41,37 @@ def test_a_state_beside_the_checkpoints_comes_first(tmp_path: Path) -> None:
     assert len(read(str(tmp_path)).train) == 3
 
 
+def test_metrics_that_ftadvise_wrote_come_before_a_state_and_those_of_others_after(
+    tmp_path: Path,
+) -> None:
+    state(tmp_path, 3)
+    metrics = {"history": [{"step": s, "epoch": s / 10, "loss": 1.0} for s in range(1, 6)]}
+    (tmp_path / "training_metrics.json").write_text(json.dumps(metrics))
+    assert len(read(tmp_path).train) == 3
+    ours = {"schema": "ftadvise.metrics/1", **metrics}
+    (tmp_path / "training_metrics.json").write_text(json.dumps(ours))
+    assert len(read(tmp_path).train) == 5
+
+
+@pytest.mark.parametrize(
+    ("policy", "planned"), [("anneal on onset", 3.5), ("ftadvise", 10.0), (None, 10.0)]
+)
+def test_a_run_that_began_its_decay_itself_was_as_long_as_it_was_to_be(
+    tmp_path: Path, policy: str | None, planned: float
+) -> None:
+    rows = [
+        {"step": 10 * e, "epoch": float(e), "loss": 2.0 / e, "eval_loss": 1.0} for e in (1, 2, 3)
+    ]
+    document = {
+        "schema": "ftadvise.metrics/1",
+        "config": {"training": {"num_train_epochs": 10.0}},
+        "stopped": {"reason": "over", "epoch": 3.5, "policy": policy},
+        "history": rows,
+    }
+    (tmp_path / "training_metrics.json").write_text(json.dumps(document))
+    assert read(tmp_path).planned_epochs == planned
+
+
 def test_any_json_with_a_history_will_do(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"hidden_size": 8}')
     (tmp_path / "history.json").write_text('{"loss": [3, 2, 1]}')

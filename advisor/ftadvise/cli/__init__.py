@@ -11,7 +11,10 @@ _COMMANDS = {
     "analyze": "Say what the next run should be, from one log or many.",
     "forecast": "Say what the eval loss will be at an epoch.",
     "replay": "Show what stop policies would have done on a log.",
-    "rule": "Explain the code of a finding.",
+    "watch": "Follow a run in progress, and say whether to stop it.",
+    "export": "Print the advice as settings of another trainer.",
+    "history": "Remember runs, and say how good the advice on them was.",
+    "rule": "Explain the code of a finding or an error.",
     "plugins": "List the plugins and what each of them adds.",
 }
 

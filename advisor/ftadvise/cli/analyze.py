@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftadvise.cli import messages
+from ftadvise.cli import messages, write_config
+from ftadvise.cli.options import finite
 from ftadvise.cli.output import NARROWEST, Look, look, write
 from ftadvise.errors import FtadviseError
 
@@ -30,6 +31,7 @@ _CHECKED = ("warning", "error")
 @click.option(
     "--price",
     type=click.FloatRange(min=0.0),
+    callback=finite,
     metavar="PERCENT",
     help="What one more epoch has to gain, in percent of the loss.  [default: the shortest run "
     "within one standard error of the best]",
@@ -37,6 +39,7 @@ _CHECKED = ("warning", "error")
 @click.option("--separate", is_flag=True, help="Answer for each log alone, not for all together.")
 @click.option("--width", type=click.IntRange(min=NARROWEST), help="Columns of the text report.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Use ASCII characters alone.")
+@write_config.options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -50,6 +53,7 @@ def command(
     separate: bool,
     width: int | None,
     ascii_only: bool,
+    target: write_config.Target,
 ) -> None:
     """Say what the next run should be, from one log or many.
 
@@ -85,11 +89,13 @@ def command(
         else:
             pieces.append(piece)
     pieces += _together(advised, share, form, how)
-    if pieces:
+    if pieces and not (target.diff and output is None):
         write(_joined(pieces, form, several, how), output)
     if failed and several:
         noun = "runs" if every else "logs"
         messages.say("error", f"{failed} of {count} {noun} gave no advice")
+    if not failed:
+        write_config.put(target, advised, share)
     ctx.exit(2 if failed else int(bool(check and found)))
 
 
@@ -136,10 +142,10 @@ def _together(advised: list[Advice], price: float | None, form: str, how: Look) 
         return []
     result = advise(found.runs[-1], past=(*found.runs[:-1], *found.others), price=price)
     if form == "json":
-        return [joint.as_dict(result, found)]
+        return [joint.as_dict(result, found, advised)]
     if form == "markdown":
-        return [joint.markdown(result, found)]
-    return [joint.text(result, found, how.width, how.ascii, Style(how.colour))]
+        return [joint.markdown(result, found, advised)]
+    return [joint.text(result, found, advised, how.width, how.ascii, Style(how.colour))]
 
 
 def _piece(path: str, result: Advice | FtadviseError, form: str, how: Look) -> Any:

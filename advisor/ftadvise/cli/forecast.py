@@ -39,10 +39,16 @@ def command(log: str, at: float, epochs: float | None, name: str | None, form: s
 
     Without --epochs it is the run of LOG, carried on along the schedule that it has.
     """
+    from ftadvise.errors import UsageError
     from ftadvise.forecasting import forecast
     from ftadvise.numbers import short
     from ftadvise.readers import read
 
+    if epochs is not None and at > epochs:
+        raise UsageError(
+            f"epoch {short(at)} lies past the end of a run of {short(epochs)} epochs",
+            hint="Ask for an --at of at most --epochs.",
+        )
     run = read(log, run=name)
     found = forecast(run, at=at, epochs=epochs)
     if form == "json":

@@ -16,15 +16,29 @@ if TYPE_CHECKING:
 @click.argument("code", required=False)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
 def command(code: str | None, form: str) -> None:
-    """Explain the CODE of a finding, or list all codes."""
+    """Explain the CODE of a finding or an error, or list the codes of all findings."""
     from ftadvise.rules import all_rules, rule_by_code
 
     if code is not None:
+        wanted = code.strip().upper()
+        means = _error(wanted)
+        if means:
+            told = {"code": wanted, "kind": "error", "means": means}
+            write(_json_of(told) if form == "json" else "\n".join([f"{wanted} error", "", *means]))
+            return
         rule = rule_by_code(code)
         write(_json_of(_as_dict(rule)) if form == "json" else _page(rule))
         return
     rules = all_rules()
     write(_json_of([_as_dict(rule) for rule in rules]) if form == "json" else _list(rules))
+
+
+def _error(code: str) -> list[str]:
+    """Return what an error code means; nothing where it is none."""
+    from ftadvise.cli.error_codes import meanings
+    from ftadvise.text import clean
+
+    return [clean(line, 500) for line in meanings(code)]
 
 
 def _page(rule: Rule) -> str:

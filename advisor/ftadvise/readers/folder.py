@@ -31,9 +31,11 @@ def logs_in(folder: Path) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "cannot be listed"
         raise LogError(f"{clean(folder)}: {reason}", code="FT401") from None
-    known = [folder / "trainer_state.json"]
+    ours = folder / "training_metrics.json"
+    known = [ours] if _lies_in(ours, root) and _is_ours(ours) else []
+    known.append(folder / "trainer_state.json")
     known += [entry / "trainer_state.json" for entry in _checkpoints(entries)]
-    known.append(folder / "training_metrics.json")
+    known.append(ours)
     others = [entry for entry in entries if entry.suffix in (".json", ".jsonl")]
     others.sort(key=lambda entry: _TELLING.search(entry.name) is None)
     for file in dict.fromkeys([*known, *others[:MAX_FILES]]):
@@ -44,6 +46,15 @@ def logs_in(folder: Path) -> Iterator[Path]:
 def _checkpoints(entries: list[Path]) -> list[Path]:
     found = [(int(m[1]), entry) for entry in entries if (m := _CHECKPOINT.match(entry.name))]
     return [entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def _is_ours(metrics: Path) -> bool:
+    """Whether `ftadvise train` wrote it, so that it says more than the `trainer_state.json`."""
+    try:
+        with metrics.open("rb") as file:
+            return b'"ftadvise.metrics/' in file.read(200)
+    except OSError:
+        return False
 
 
 def _lies_in(file: Path, root: Path) -> bool:

@@ -166,7 +166,7 @@ class _Walk:
         index, values = numbers(flat)
         if len(flat) == 2 * len(lists) == index.size and all(len(x) == 2 for x in lists):
             places = values[::2]
-            if len(lists) > 1 and bool(np.all(np.diff(places) > 0)):
+            if len(lists) > 1 and bool(np.all(places[1:] > places[:-1])):
                 own = {_axis_of("", places, path): places}
                 self._leaf(path, np.arange(len(lists)), values[1::2], len(lists), **own)
                 return

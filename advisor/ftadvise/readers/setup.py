@@ -22,6 +22,8 @@ _NUMBERS = (
     "early_stopping_patience", "early_stopping_threshold",
 )  # fmt: skip
 _WHOLE = frozenset({"save_total_limit", "early_stopping_patience"})
+ENDED_BY_ITSELF = "anneal on onset"
+"""Policy in `training_metrics.json` of a run whose decay began when its own curves said so."""
 _PLANNED = ("num_train_epochs", "num_epochs", "max_epochs", "n_epochs", "epochs")
 
 
@@ -42,13 +44,29 @@ def settings_in(document: Any) -> Settings:
 
 
 def planned_epochs_in(document: Any) -> float | None:
-    """Return how many epochs the set-up in `document` asks for."""
+    """Return how many epochs the set-up in `document` asks for, or that a run gave itself."""
+    itself = own_epochs_in(document)
+    if itself is not None:
+        return itself
     for part in _parts(document):
         for name in _PLANNED:
             value = _finite(part.get(name))
             if value is not None and value > 0:
                 return value
     return None
+
+
+def own_epochs_in(document: Any) -> float | None:
+    """Return the epochs of a run whose decay began when its own curves said so; else None.
+
+    The epochs that its set-up names are only the most that it may have.
+    """
+    top = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    stopped = top.get("stopped")
+    if not isinstance(stopped, dict):
+        return None
+    how = cast("dict[str, Any]", stopped)
+    return (_finite(how.get("epoch")) or None) if how.get("policy") == ENDED_BY_ITSELF else None
 
 
 def _parts(document: Any) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ import numpy as np
 from ftadvise.errors import LogError
 from ftadvise.readers import documents, json_history
 from ftadvise.readers.finish import with_plan
-from ftadvise.readers.setup import settings_in
+from ftadvise.readers.setup import own_epochs_in, settings_in
 from ftadvise.readers.source import Reader, Source
 from ftadvise.readers.tables import array_of, number
 
@@ -65,7 +65,7 @@ def _state(value: Any) -> dict[str, Any] | None:
 
 
 def _planned(run: Run, state: dict[str, Any], notes: tuple[str, ...]) -> Run:
-    epochs = _positive(state.get("num_train_epochs"))
+    epochs = own_epochs_in(state) or _positive(state.get("num_train_epochs"))
     steps = _positive(state.get("max_steps")) or run.planned_steps
     settings = settings_in(state)
     if epochs is None:

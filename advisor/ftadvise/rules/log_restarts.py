@@ -3,12 +3,13 @@
 What it means
 -------------
 The step in the log falls back at least once, because a run was resumed from a checkpoint or the
-same file was written by several runs. Only the part after the last restart is used.
+same file was written by several runs. A resumed run is joined, its rows in place of those that it
+ran again; of several runs only the last one is used.
 
 Why it matters
 --------------
-If the parts belong to one run, its beginning is missing here. If they belong to different runs,
-the advice is about the last one only.
+If several runs are in one file, the advice is about the last one only. If runs were joined that do
+not belong together, their curve is none.
 
 Example
 -------
@@ -37,11 +38,15 @@ def check(case: Case) -> Iterator[Finding]:
     """Yield a finding when the step went back."""
     restarts = case.run.restarts
     if restarts > 0:
-        yield Finding(
-            CODE,
-            "info",
-            f"The log starts again {count(restarts, 'time')}; only the part after the last "
-            "restart is used.",
-            {"restarts": restarts},
-            "Check that the last part is the run that you mean.",
+        times = count(restarts, "time")
+        message = (
+            f"The step goes back {times}, as it does when a run is resumed: from there on the later "
+            "rows replace the earlier."
         )
+        fix = "Check that this is one run, resumed, and not several in one file."
+        if case.run.source.others:
+            message = (
+                f"The log starts again {times}; only the part after the last restart is used."
+            )
+            fix = "Check that the last part is the run that you mean."
+        yield Finding(CODE, "info", message, {"restarts": restarts}, fix)
