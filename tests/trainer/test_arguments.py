@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ftadvise_trainer import arguments as room
 from ftadvise_trainer.arguments import precision, training_arguments
 from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
 from ftadvise_trainer.config_checks import _SCHEDULERS  # pyright: ignore[reportPrivateUsage]
+from ftadvise_trainer.config_keys import argument_types
 from ftadvise_trainer.errors import TrainError
 
 
@@ -165,3 +167,9 @@ def test_a_field_that_transformers_has_no_more_is_an_error_and_not_dropped(
 
 def test_the_schedules_that_we_know_are_those_of_transformers() -> None:
     assert set(_SCHEDULERS) == {member.value for member in transformers.SchedulerType}
+
+
+def test_a_parser_that_has_rewritten_the_fields_of_the_arguments_changes_no_type() -> None:
+    transformers.HfArgumentParser(transformers.TrainingArguments)
+    argument_types.cache_clear()
+    assert dict in typing.get_args(argument_types()["lr_scheduler_kwargs"])

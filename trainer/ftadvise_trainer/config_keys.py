@@ -131,7 +131,9 @@ def argument_types() -> dict[str, Any]:
     except ImportError as error:
         hint = "pip install 'ftadvise[train]'"
         raise TrainError("training needs transformers", hint=hint, code="FT509") from error
-    types = {f.name: f.type for f in dataclasses.fields(TrainingArguments) if f.init}
+    # By the annotations: `HfArgumentParser`, which TRL uses too, rewrites the types of the fields.
+    hints = typing.get_type_hints(TrainingArguments)
+    types = {f.name: hints[f.name] for f in dataclasses.fields(TrainingArguments) if f.init}
     for old, new in ALIASES.items():
         if old in types or new in types:
             types[old] = types[new] = types.get(new, types.get(old))
