@@ -16,7 +16,7 @@ from ftadvise.advice import (
     Recommendation,
 )
 from ftadvise.calm import calmed
-from ftadvise.carrying import Change, carried
+from ftadvise.carrying import Change, carried, differences
 from ftadvise.errors import UsageError
 from ftadvise.fitting import Fit, fit
 from ftadvise.forecasting import Forecast, forecast_from
@@ -65,8 +65,9 @@ def advise(
     if price is not None and not (math.isfinite(price) and price >= 0):
         raise UsageError(f"the price of an epoch must be a number from 0 up, but it is {price}")
     fitted = fit(run, past)
-    if change is not None and fitted.optimum is not None:
-        fitted = replace(fitted, optimum=carried(fitted.optimum, change))
+    if change is not None and fitted.optimum is not None and differences(change):
+        # What other lengths of this fine-tune reached says nothing of where that of another lies.
+        fitted = replace(fitted, optimum=carried(fitted.optimum, change), peers=())
     seen = _observed(fitted)
     turning = onset(fitted)
     calm = calmed(fitted)

@@ -27,7 +27,7 @@ from ftadvise.posterior import SCALE_POINTS, LawDraws, LawShare, draw, solve
 from ftadvise.run import FloatArray, Run, Series
 from ftadvise.schedules import Schedule, identify
 from ftadvise.thinning import Points, observed_points, without_spikes
-from ftadvise.together import same_fine_tune
+from ftadvise.together import once, same_fine_tune
 
 # Relative size of the wander around the law. A train loss wanders more: it follows no law of
 # progress where the examples come round again.
@@ -131,6 +131,7 @@ def fit(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Fit:
     Raises:
         LogError: FT405 when the run has fewer than two finite losses.
     """
+    past = [one for one in once([*past, run]) if one is not run]
     target = "eval" if np.isfinite(run.eval.loss).sum() >= 2 else "train"
     points = observed_points(run, target)
     if points.loss.size < 2:
@@ -210,7 +211,7 @@ def _shift_to_positive(loss: FloatArray) -> float:
     return lowest - 0.1 * range_ - 1e-9
 
 
-def _pooled_noise(points: Points, target: str, past: tuple[Run, ...] | list[Run]) -> float:
+def _pooled_noise(points: Points, target: str, past: list[Run]) -> float:
     own = relative_noise(points.loss, target)
     others = [observed_points(run, target).loss for run in past]
     known = [relative_noise(loss, target) for loss in others if loss.size >= 6 and loss.min() > 0]

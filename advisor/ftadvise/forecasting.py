@@ -49,7 +49,7 @@ def forecast(
 
     Raises:
         LogError: FT405 when the run has fewer than two finite losses.
-        ValueError: `at` or `epochs` is not positive.
+        ValueError: `at` or `epochs` is not positive, or `at` lies beyond `epochs`.
     """
     return forecast_from(fit(run, past), at, epochs)
 
@@ -58,6 +58,8 @@ def forecast_from(fitted: Fit, at: float, epochs: float | None = None) -> Foreca
     """As `forecast`, from a fit that is already there."""
     if not at > 0 or (epochs is not None and not epochs > 0):
         raise ValueError(f"epochs must be positive, but at={at}, epochs={epochs}")
+    if epochs is not None and at > epochs * (1.0 + 1e-9):
+        raise ValueError(f"a run of {epochs} epochs has no epoch {at}")
     if epochs is not None and abs(epochs - fitted.horizon) >= 1e-9:
         found = _quantiles(fitted, another_run(fitted, np.array([at]), epochs)[:, 0])
     elif at > fitted.points.epoch[-1]:

@@ -50,13 +50,14 @@ def should_stop(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Decision:
     Stops when at two evaluations in a row a gain of one percent by the end of the run is less
     likely than a share that was learned from real curves. Where the log shows a learning rate that
     is still to come down, what the decay usually gains counts as foreseen, so that a run is not
-    stopped on a plateau before its decay. Says no with fewer than five evaluations.
+    stopped on a plateau before its decay. Says no before the sixth evaluation: the two decisions
+    need five each.
 
     Args:
         run: The run so far, from `ftadvise.read`.
         past: Earlier runs of the same kind; not used yet by this decision.
     """
-    target = "eval" if len(run.eval) else "train"
+    target = "eval" if np.isfinite(run.eval.loss).any() else "train"
     points = observed_points(run, target)
     size = points.loss.size
     if size < LEAST_EVALS:

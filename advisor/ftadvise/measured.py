@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftadvise.fitting import Fit
+from ftadvise.fitting import ENDED, Fit
 from ftadvise.lengths import another_run, expected_run
 from ftadvise.run import FloatArray
 
@@ -27,7 +27,6 @@ from ftadvise.run import FloatArray
 UNKNOWN = 0.05  # of log loss: how far a draw may be off far from all lengths that were trained
 REACH = 1.0  # in log length
 REPEATED = 0.003  # by which the log loss of two runs differs that differ in their seed alone
-ENDED = 0.95  # of its schedule, for a run that says what its length reaches
 FINENESS = 24  # points at which a run is looked at
 
 

@@ -35,7 +35,13 @@ def reasons(
 
 
 def _course(fitted: Fit, seen: Observed) -> str:
-    name = "Eval loss" if fitted.target == "eval" else "Train loss (there is no eval loss)"
+    name = (
+        "Eval loss"
+        if fitted.target == "eval"
+        else "Train loss (there are too few eval losses)"
+        if fitted.run.eval.loss.size
+        else "Train loss (there is no eval loss)"
+    )
     first, best, last = map(short, (seen.first_loss, seen.best_eval_loss, seen.last_eval_loss))
     end = f"the last value is {last} at epoch {short(seen.epochs)}"
     if first == best == last:

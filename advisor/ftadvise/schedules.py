@@ -28,6 +28,7 @@ WARMUP_GRID = (0.0, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
 DECAY_GRID = (0.1, 0.2, 0.3, 0.5)  # share of the run that a warm-up-stable-decay schedule decays
 POWER = 0.7
 MISFIT, TIE = 0.04, 1e-4  # root mean square error, over the highest rate
+AT_PEAK = 0.995  # of the highest rate
 _FINENESS = 400
 
 
@@ -96,8 +97,9 @@ def identify(run: Run, horizon: float) -> Schedule:
     """Return the schedule that the log's learning rates show, or an assumed one.
 
     Compares the logged rates with every kind on a grid of warm-ups by least squares, in units of
-    the highest rate. When nothing fits to within 4 % of the peak, or no rates are logged, the
-    schedule that the log names is taken, else a constant rate is assumed (`known` is False).
+    the highest rate, and then with a hold and a decay between the first and the last rate at the
+    peak. When nothing fits to within 4 % of the peak, or no rates are logged, the schedule that
+    the log names is taken, else a constant rate is assumed (`known` is False).
 
     Args:
         run: The run.
@@ -113,6 +115,9 @@ def identify(run: Run, horizon: float) -> Schedule:
         if errors.min() < MISFIT:
             # Of those that fit alike the first, which is the simplest.
             return candidates[int(np.flatnonzero(errors <= errors.min() + TIE)[0])]
+        held = _held_then_decayed(fraction, rate)
+        if _misfit(held, fraction, rate) < MISFIT:
+            return held
     return Schedule(_named(run.settings.lr_scheduler_type), warmup=0.0, known=False)
 
 
@@ -131,6 +136,13 @@ def _candidates() -> list[Schedule]:
         Schedule(k, w, known=True) for k in ("constant", "linear", "cosine") for w in WARMUP_GRID
     ]
     return plain + [Schedule("wsd", w, d, known=True) for w in WARMUP_GRID[:5] for d in DECAY_GRID]
+
+
+def _held_then_decayed(fraction: FloatArray, rate: FloatArray) -> Schedule:
+    """Return the warm-up, hold and decay between the first and the last rate at the peak."""
+    at_peak = fraction[rate >= AT_PEAK * rate.max()]
+    warmup, end = float(at_peak.min()), float(at_peak.max())
+    return Schedule("wsd", max(0.0, warmup), max(1.0 - end, 1e-3), known=True)
 
 
 def _misfit(schedule: Schedule, fraction: FloatArray, rate: FloatArray) -> float:

@@ -2,8 +2,8 @@
 
 Two runs are the same fine-tune when the same data (steps per epoch, the loss that training starts
 from) were trained at the same peak rate: then they differ in their length alone, and what each
-reached is a measurement of the same curve of loss over number of epochs. A log that leaves one of
-these unknown is not taken for the same.
+reached is a measurement of the same curve of loss over number of epochs. Without steps per epoch
+two logs are never taken for the same; where a rate or a first loss is unknown, the rest decides.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ def together(runs: Sequence[Run]) -> Together:
     if not runs:
         raise ValueError("no runs were given")
     last = runs[-1]
-    runs = _once(runs)
+    runs = once(runs)
     same = [run for run in runs if run is last or same_fine_tune(run, last)]
     others = [run for run in runs if all(run is not one for one in same)]
     return Together(tuple(same), _why(last), tuple(others))
 
 
-def _once(runs: Sequence[Run]) -> list[Run]:
+def once(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs without those that are given again later, in their order."""
     told = {_told(run): i for i, run in enumerate(runs)}
     return [runs[i] for i in sorted(told.values())]
 

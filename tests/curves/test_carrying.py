@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_runs import make_run
 
+from ftadvise.advising import advise
 from ftadvise.carrying import MOST, Change, carried, differences
 from ftadvise.history.facts import Facts
 from ftadvise.optimum import Optimum
@@ -69,3 +71,12 @@ def test_no_change_moves_the_answer_by_more_than_a_factor_of_two(rate: float, si
 
 def test_the_table_says_where_it_comes_from() -> None:
     assert "learn_carry.py" in load("carry")["provenance"]["made_by"]
+
+
+def test_other_lengths_that_were_run_before_a_change_do_not_hold_the_answer_back() -> None:
+    run, shorter = make_run(epochs=8.0, rise=0.02), make_run(epochs=4.0, rise=0.02)
+    change = to(learning_rate=8e-4, parameters=4_000_000_000)
+    before = advise(run, past=[shorter]).recommendation.num_train_epochs
+    after = advise(run, past=[shorter], change=change)
+    assert after.fit.peers == ()
+    assert after.recommendation.num_train_epochs < before

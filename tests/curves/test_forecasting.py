@@ -45,6 +45,11 @@ def test_the_interval_widens_with_the_distance() -> None:
     assert widths == sorted(widths)
 
 
+def test_an_epoch_beyond_the_end_of_a_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="no epoch 10"):
+        forecast(make_run(), at=10, epochs=3)
+
+
 @pytest.mark.parametrize(("at", "epochs"), [(0.0, None), (-1.0, None), (1.0, 0.0)])
 def test_epochs_that_are_not_positive_are_refused(at: float, epochs: float | None) -> None:
     with pytest.raises(ValueError, match="positive"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_runs import make_run
 
+from ftadvise.fitting import fit
 from ftadvise.run import Run, Series, as_floats
 from ftadvise.together import same_fine_tune, together
 
@@ -66,3 +67,11 @@ def test_the_last_log_says_which_fine_tune_is_meant_and_the_others_are_named() -
 def test_without_runs_there_is_nothing_to_take_together() -> None:
     with pytest.raises(ValueError, match="no runs"):
         together([])
+
+
+def test_the_run_itself_among_the_past_ones_is_no_evidence() -> None:
+    run = make_run(rise=0.02)
+    alone, thrice = fit(run), fit(run, past=[run, replace(run), run])
+    assert thrice.optimum == alone.optimum
+    assert thrice.noise == alone.noise
+    assert thrice.peers == ()

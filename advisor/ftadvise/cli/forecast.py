@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import click
 
+from ftadvise.cli.options import above_zero
 from ftadvise.cli.output import write
-
-
-def _above_zero(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    if value is None or (math.isfinite(value) and value > 0):
-        return value
-    raise click.BadParameter(f"{value} is not a number above zero", ctx, param)
 
 
 @click.command(name="forecast")
@@ -20,7 +13,7 @@ def _above_zero(ctx: click.Context, param: click.Parameter, value: float | None)
 @click.option(
     "--at",
     type=float,
-    callback=_above_zero,
+    callback=above_zero,
     required=True,
     metavar="E",
     help="Epoch of the forecast.",
@@ -28,7 +21,7 @@ def _above_zero(ctx: click.Context, param: click.Parameter, value: float | None)
 @click.option(
     "--epochs",
     type=float,
-    callback=_above_zero,
+    callback=above_zero,
     metavar="N",
     help="Forecast a run of N epochs with a schedule of its own, instead of this one.",
 )

@@ -12,3 +12,10 @@ def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> f
     if value is None or math.isfinite(value):
         return value
     raise click.BadParameter(f"{value} is not a finite number", ctx, param)
+
+
+def above_zero(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Refuse what is not a finite number above zero."""
+    if value is None or (math.isfinite(value) and value > 0):
+        return value
+    raise click.BadParameter(f"{value} is not a number above zero", ctx, param)

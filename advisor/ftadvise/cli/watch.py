@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import time
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from ftadvise.cli.options import above_zero
 from ftadvise.cli.output import NARROWEST
 from ftadvise.cli.watch_output import Lines, Objects, Output, Picture
 from ftadvise.text import clean
@@ -25,18 +25,12 @@ ONCE = 1.0  # seconds for which --once waits for what is half written
 _STEP = 0.25  # seconds between two looks at the size of the terminal
 
 
-def _above_zero(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    if value is None or (math.isfinite(value) and value > 0):
-        return value
-    raise click.BadParameter(f"{value} is not a number above zero", ctx, param)
-
-
 @click.command(name="watch")
 @click.argument("log", metavar="LOG|FOLDER", type=click.Path())
 @click.option(
     "--interval",
     type=float,
-    callback=_above_zero,
+    callback=above_zero,
     default=5.0,
     show_default=True,
     metavar="SECONDS",
@@ -45,7 +39,7 @@ def _above_zero(ctx: click.Context, param: click.Parameter, value: float | None)
 @click.option(
     "--timeout",
     type=float,
-    callback=_above_zero,
+    callback=above_zero,
     metavar="SECONDS",
     help="Give up (exit 2) when the log has not come, or has not grown, for so long.  "
     "[default: never]",
@@ -56,7 +50,7 @@ def _above_zero(ctx: click.Context, param: click.Parameter, value: float | None)
 @click.option(
     "--epochs",
     type=float,
-    callback=_above_zero,
+    callback=above_zero,
     metavar="N",
     help="Epochs that the run is planned for, where its log does not say.",
 )
@@ -64,7 +58,7 @@ def _above_zero(ctx: click.Context, param: click.Parameter, value: float | None)
     "--price-per-hour",
     "price",
     type=float,
-    callback=_above_zero,
+    callback=above_zero,
     metavar="PRICE",
     help="Of the training; shows cost and tokens.",
 )

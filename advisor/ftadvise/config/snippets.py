@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftadvise.calm import calmed
 from ftadvise.config.layouts import common
 from ftadvise.config.why import ADDS_UP, NEVER_ADDS_UP, Why, evals_per_epoch, patience, why
 from ftadvise.patience import choose_rule, rehearse
@@ -122,7 +123,7 @@ def keras(advice: Advice) -> str:
 
 def _once_an_epoch(advice: Advice) -> StopRule:
     """Return the rule for one evaluation an epoch, chosen as that of the advice was."""
-    epochs, fit = advice.recommendation.num_train_epochs, advice.fit
+    epochs, fit = advice.recommendation.num_train_epochs, calmed(advice.fit)
     return choose_rule(fit, rehearse(fit, epochs, 1), rehearse(fit, 2 * epochs, 1))
 
 

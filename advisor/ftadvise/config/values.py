@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftadvise.config.errors import at_line
 from ftadvise.config.tree import ALIAS, SCALAR
+from ftadvise.reports.configuration import as_yaml
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
@@ -22,16 +23,10 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def written(value: Value, style: str = "") -> str:
-    """Return `value` so that every YAML reader takes it for what it is: 5.0e-05, never 5e-05."""
+    """Return `value` as YAML, between the quotes that stood there; null and true take none."""
     if value is None:
         return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = repr(value) if isinstance(value, float) else str(value)
-    mantissa, exponent, power = text.partition("e")
-    if isinstance(value, float) and exponent and "." not in mantissa:
-        text = f"{mantissa}.0e{power}"
-    return f"{style}{text}{style}"
+    return as_yaml(value) if isinstance(value, bool) else f"{style}{as_yaml(value)}{style}"
 
 
 def says(node: Node, value: Value) -> bool:

@@ -66,8 +66,8 @@ def patience(false_stop: float, counted: str) -> str:
 def _epochs(advice: Advice, advised: Recommendation) -> str:
     low, high = advised.epochs_range
     near = f"; {low} to {high} are about as good" if low < high else ""
-    if advice.observed.eval_points == 0:
-        return f"by habit, as the log has no eval loss{near}"
+    if advice.fit.target == "train":
+        return f"by habit, as the log has too few eval losses{near}"
     return f"expect an eval loss of {short(advised.expected_eval_loss)}{near}"
 
 

@@ -62,8 +62,10 @@ def judged(found: Outcome) -> str:
     if found.interval:
         said += f" (90 %: {short(found.interval[0])} to {short(found.interval[1])})"
     where = "" if found.inside is None else ", inside" if found.inside else ", outside"
-    better = "better" if found.error > 0 else "worse"
-    return f"{said}, reached {short(found.reached)}{where}: {percent(abs(found.error))} {better}"
+    reached = f"{said}, reached {short(found.reached)}{where}"
+    if abs(found.error) < 5e-5:
+        return f"{reached}: as predicted"
+    return f"{reached}: {percent(abs(found.error))} {'better' if found.error > 0 else 'worse'}"
 
 
 def epochs_judged(found: Outcome) -> str:

@@ -20,11 +20,11 @@ def settings(advised: Recommendation) -> dict[str, Any]:
 
 def training_block(advised: Recommendation) -> list[str]:
     """Return the lines of a YAML block, ready to paste."""
-    lines = (f"  {name}: {_scalar(value)}" for name, value in settings(advised).items())
+    lines = (f"  {name}: {as_yaml(value)}" for name, value in settings(advised).items())
     return ["training:", *lines]
 
 
-def _scalar(value: bool | float | str) -> str:
+def as_yaml(value: bool | float | str) -> str:
     """Return `value` so that every YAML reader takes it for what it is: 5.0e-05, never 5e-05."""
     if isinstance(value, bool):
         return "true" if value else "false"

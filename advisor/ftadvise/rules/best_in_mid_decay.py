@@ -8,17 +8,18 @@ was made for more epochs than the data bear.
 Why it matters
 --------------
 Decaying the rate to zero lowers the loss by itself. The best checkpoint of this run never got
-that: a shorter run, whose schedule ends about there, mostly ends below it.
+that: a run whose schedule ends at the right length mostly ends below it. That length is not where
+this curve was lowest, since its rate had not come down there; mostly it lies a little beyond.
 
 Example
 -------
     FT206 warning: The best evaluation (epoch 4) lies where the linear schedule was at 60 % of its
-    peak. A run whose schedule ends near epoch 4 would likely do better than stopping there.
+    peak, so its checkpoint has not had what the rest of a decay gains.
 
 What to do
 ----------
-Train again with `num_train_epochs` near the best epoch, as recommended, rather than stop a long
-schedule early.
+Train again with the `num_train_epochs` recommended, whose schedule ends there, rather than stop a
+long schedule early.
 """
 
 from __future__ import annotations
@@ -47,12 +48,13 @@ def check(case: Case) -> Iterator[Finding]:
     warming = epoch <= schedule.warmup * case.fit.horizon
     if warming or not SPENT_RATE < rate < 1.0 - SPENT_RATE:
         return
+    epochs = case.proposed.num_train_epochs or epoch
     yield Finding(
         CODE,
         "warning",
         f"The curve had its lowest point near epoch {short(epoch)}, where the {schedule.kind} schedule "
-        f"was at {percent(rate)} of its peak. A run whose schedule ends near epoch {short(epoch)} "
-        "would likely do better than stopping there.",
+        f"was at {percent(rate)} of its peak, so its checkpoint has not had what the rest of a "
+        "decay gains.",
         {"best_epoch": epoch, "rate": rate, "schedule": schedule.kind},
-        "Train again with a schedule that ends near the best epoch.",
+        f"Train again with a schedule of its own for the {short(epochs)} epochs proposed, or keep that checkpoint.",
     )

@@ -18,7 +18,7 @@ Example
 What to do
 ----------
 If the run is still going, `ftadvise.should_stop` says when to stop it. If it was stopped, plan the
-next one so that the schedule ends near the best epoch.
+next one for the epochs recommended, so that its schedule ends there.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def check(case: Case) -> Iterator[Finding]:
     rate = rate_at(case, last)
     if last >= WELL_BEFORE * planned or rate <= SPENT_RATE:
         return
+    epochs = case.proposed.num_train_epochs or planned
     yield Finding(
         CODE,
         "info",
@@ -53,5 +54,5 @@ def check(case: Case) -> Iterator[Finding]:
         f"schedule is still at {percent(rate)} of its peak: the gain of the rest of the decay was "
         "not collected.",
         {"last_epoch": last, "planned_epochs": planned, "rate": rate},
-        "Plan the next run so that its schedule ends near the best epoch.",
+        f"Plan the next run for the {short(epochs)} epochs proposed, so that its schedule ends there.",
     )
