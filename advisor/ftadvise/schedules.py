@@ -139,10 +139,15 @@ def _candidates() -> list[Schedule]:
 
 
 def _held_then_decayed(fraction: FloatArray, rate: FloatArray) -> Schedule:
-    """Return the warm-up, hold and decay between the first and the last rate at the peak."""
-    at_peak = fraction[rate >= AT_PEAK * rate.max()]
-    warmup, end = float(at_peak.min()), float(at_peak.max())
-    return Schedule("wsd", max(0.0, warmup), max(1.0 - end, 1e-3), known=True)
+    """Return the hold up to the last rate at the peak, with the decay that follows it.
+
+    The warm-up is the line from zero through the first rate.
+    """
+    peak = float(rate.max())
+    at_peak = fraction[rate >= AT_PEAK * peak]
+    through = float(fraction[0]) * peak / max(float(rate[0]), 1e-12 * peak)
+    warmup = min(through, float(at_peak.min())) if rate[0] < AT_PEAK * peak else 0.0
+    return Schedule("wsd", warmup, max(1.0 - float(at_peak.max()), 1e-3), known=True)
 
 
 def _misfit(schedule: Schedule, fraction: FloatArray, rate: FloatArray) -> float:

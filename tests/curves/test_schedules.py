@@ -65,10 +65,12 @@ def test_a_warmup_stable_decay_schedule_of_transformers_is_recognised() -> None:
 @pytest.mark.parametrize("decay", [8, 26, 71, 95])
 def test_a_hold_and_a_decay_of_any_length_are_recognised(decay: int) -> None:
     total = STEPS_PER_EPOCH * EPOCHS
-    rates = [3e-4 * min(1.0, (total - step) / decay) for step in range(1, total + 1)]
+    steps = range(1, total + 1)
+    rates = [3e-4 * min(1.0, step / 14, (total - step) / decay) for step in steps]
     found = identify(run_with_rates(rates), float(EPOCHS))
     assert (found.kind, found.known) == ("wsd", True)
     assert found.decay == pytest.approx(decay / total, abs=0.02)
+    assert found.warmup == pytest.approx(14 / total, abs=0.02)
 
 
 def test_without_rates_the_named_schedule_is_taken_and_marked_as_not_seen() -> None:
