@@ -13,8 +13,9 @@ from ftadvise.carrying import Change
 from ftadvise.history.facts import Facts
 from ftadvise.run import Series
 from ftadvise_trainer.auto import CAP, Choice, Past, choose
-from ftadvise_trainer.auto_run import merged
+from ftadvise_trainer.auto_merge import merged
 from ftadvise_trainer.config import Config, TrainingConfig
+from ftadvise_trainer.errors import TrainError
 
 if TYPE_CHECKING:
     from ftadvise.run import Run
@@ -140,3 +141,66 @@ def test_a_choice_names_a_source_for_each_setting() -> None:
     for choice in (CHOICE, OPEN):
         assert isinstance(choice, Choice)
         assert choice.why.keys() == choice.settings.keys()
+
+
+def test_of_other_fine_tunes_the_one_with_the_fewest_differences_decides() -> None:
+    both = replace(past(data="xyz", learning_rate=1e-5), where="both.json")
+    found = choose(FACTS, STEPS, [both, replace(past(learning_rate=1e-5), where="rate.json")])
+    assert "rate.json" in found.lines[0]
+
+
+@pytest.mark.parametrize("choice", [CHOICE, OPEN])
+def test_a_config_without_evaluations_gets_nothing_that_needs_them(choice: Choice) -> None:
+    given = config("eval_strategy", eval_strategy="no", load_best_model_at_end=False)
+    settled = merged(given, choice, override=False)
+    training = settled.config.training
+    assert training.lr_scheduler_type != "auto"
+    assert training.early_stopping_patience is None
+    assert training.eval_strategy == "no"
+
+
+@pytest.mark.parametrize("choice", [CHOICE, OPEN])
+def test_a_length_in_steps_is_kept_and_nothing_is_foretold_of_it(choice: Choice) -> None:
+    settled = merged(config("max_steps", more={"max_steps": 40}), choice, override=False)
+    assert settled.config.training.num_train_epochs == TrainingConfig().num_train_epochs
+    assert settled.config.training.more == {"max_steps": 40}
+    assert settled.prediction is None
+    assert not any("expected eval loss" in line for line in settled.lines)
+    assert not any(f"for {CAP} epochs" in line for line in settled.lines)
+
+
+def test_keywords_of_the_auto_schedule_go_with_it_and_away_without_it() -> None:
+    given = config("lr_scheduler_kwargs", more={"lr_scheduler_kwargs": {"decay_epochs": 0.5}})
+    open_run = merged(given, OPEN, override=False).config.training
+    assert open_run.lr_scheduler_type == "auto"
+    assert open_run.more == given.training.more
+    assert merged(given, CHOICE, override=False).config.training.more == {}
+
+
+def test_override_takes_away_what_would_end_or_bend_an_open_run() -> None:
+    given = config(
+        "stop_when_eval_rises_while_train_falls",
+        lr_scheduler_type="cosine",
+        early_stopping_patience=2,
+        early_stopping_threshold=0.01,
+        stop_when_eval_rises_while_train_falls=3,
+        more={"max_steps": 30, "lr_scheduler_kwargs": {"num_cycles": 1}, "optim": "sgd"},
+    )
+    training = merged(given, OPEN, override=True).config.training
+    assert training.lr_scheduler_type == "auto"
+    assert training.early_stopping_patience is None
+    assert training.stop_when_eval_rises_while_train_falls is None
+    assert training.more == {"optim": "sgd"}
+
+
+def test_what_kind_of_run_it_will_be_is_only_said_where_it_will_be_one() -> None:
+    held = "the rate is held"
+    assert any(held in line for line in merged(config(), OPEN, override=False).lines)
+    given = config("lr_scheduler_type", lr_scheduler_type="cosine")
+    assert not any(held in line for line in merged(given, OPEN, override=False).lines)
+
+
+def test_what_does_not_go_with_the_config_is_refused_in_words() -> None:
+    edited = replace(OPEN, settings={**OPEN.settings, "early_stopping_patience": 3})
+    with pytest.raises(TrainError, match="before its decay"):
+        merged(config(), edited, override=False)

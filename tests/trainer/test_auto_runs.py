@@ -7,18 +7,22 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from tiny_runs import TINY
 from transformers import TrainerCallback
 
 from ftadvise import history
-from ftadvise.cli import main
 from ftadvise.errors import FtadviseError
-from ftadvise_trainer.auto_run import FILE, Auto
+from ftadvise_trainer import commands, ending
+from ftadvise_trainer.auto_run import Auto
 from ftadvise_trainer.config_file import load_config
+from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.job import Outcome
-from ftadvise_trainer.manifest import read_manifest
+from ftadvise_trainer.lock import FolderLock
+from ftadvise_trainer.manifest import read_manifest, write_manifest
+from ftadvise_trainer.next_run import FILE, next_folder
 from ftadvise_trainer.training import train
 
 if TYPE_CHECKING:
@@ -61,7 +65,7 @@ def run(folder: Path, *callbacks: TrainerCallback, **how: Any) -> tuple[Outcome,
 
 
 def test_a_first_run_ends_by_itself_and_the_next_is_advised_by_it_and_keeps_its_settings(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "checkpoints"
     outcome, said = run(folder)
@@ -70,6 +74,8 @@ def test_a_first_run_ends_by_itself_and_the_next_is_advised_by_it_and_keeps_its_
     assert outcome.stopped is not None
     assert outcome.stopped["policy"] == "anneal on onset"
     assert outcome.stopped["epoch"] < 10
+    assert said.splitlines()[-1].startswith("the next run: ")
+    assert not [record for record in caplog.records if "the next run" in record.getMessage()]
 
     with pytest.raises(RuntimeError, match="broken"):
         run(folder, Breaks(40))
@@ -100,6 +106,45 @@ def test_a_first_run_ends_by_itself_and_the_next_is_advised_by_it_and_keeps_its_
     assert remembered.prediction.epochs == chosen["settings"]["num_train_epochs"]
 
 
+def test_a_run_that_is_killed_when_all_is_trained_is_brought_to_its_end_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> list[str]:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "checkpoints"
+    with monkeypatch.context() as patch:
+        patch.setattr(ending, "remember", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(folder)
+    assert (folder / "final").exists()
+    assert not history.runs()
+    outcome, said = run(folder)
+    assert "going on from checkpoint" in said
+    assert outcome.final == folder / "final"
+    assert len(history.runs()) == 1
+    assert not (folder / "run-2").exists()
+    assert next_folder(folder) == folder / "run-2"
+
+
+def test_a_later_run_keeps_others_out_of_the_whole_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    (folder / "final").mkdir(parents=True)
+    write_manifest(folder / "final", step=1)
+    (folder / "training_metrics.json").write_text('{"stopped": {"reason": "planned end"}}')
+    assert next_folder(folder) == folder / "run-2"
+    with FolderLock(folder), pytest.raises(TrainError) as caught:
+        run(folder)
+    assert caught.value.code == "FT507"
+    assert not (folder / "run-2").exists()
+
+
+def test_an_output_folder_that_cannot_be_one_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(TrainError, match=r"training\.output_dir: .*file: File exists"):
+        run(tmp_path / "file")
+
+
 def test_a_log_that_is_named_and_cannot_be_read_ends_the_run_before_it_begins(
     tmp_path: Path,
 ) -> None:
@@ -116,11 +161,14 @@ def test_a_log_that_is_named_and_cannot_be_read_ends_the_run_before_it_begins(
     ("arguments", "said"),
     [
         (["--from", "a.json"], "belongs to --auto"),
+        (["--override"], "belongs to --auto"),
         (["--auto", "--dry-run"], "when a run begins"),
         (["--auto=sometimes"], "does not take a value"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(arguments: list[str], said: str) -> None:
-    result = CliRunner().invoke(main, ["train", *arguments, str(TINY / "training.yaml")])
+    group = click.Group()
+    commands.register_commands(group)
+    result = CliRunner().invoke(group, ["train", *arguments, str(TINY / "training.yaml")])
     assert result.exit_code == 2
     assert said in result.output

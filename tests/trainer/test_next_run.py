@@ -17,7 +17,11 @@ DATA = {"data": {"train": "a.jsonl"}, "data_fingerprint": "abc"}
 
 
 def made(
-    folder: Path, eval_loss: float, stopped: str | None = "planned end", data: str = "abc"
+    folder: Path,
+    eval_loss: float | None,
+    stopped: str | None = "planned end",
+    data: str = "abc",
+    **settings: str,
 ) -> Path:
     """Make what a run leaves behind: its metrics and, once it has stopped, its final model."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,9 +32,8 @@ def made(
         final.mkdir()
         (final / "config.json").write_text("{}")
         (final / "model.safetensors").write_bytes(str(eval_loss).encode())
-        write_manifest(
-            final, step=10, eval_loss=eval_loss, settings={**DATA, "data_fingerprint": data}
-        )
+        known = {**DATA, "data_fingerprint": data, **settings}
+        write_manifest(final, step=10, eval_loss=eval_loss, settings=known)
     return folder
 
 
@@ -95,3 +98,54 @@ def test_a_final_model_that_was_damaged_never_takes_the_place_of_a_good_one(
     with pytest.raises(Exception, match="not a valid checkpoint"):
         publish_best(damaged, tmp_path)
     assert (tmp_path / "final" / "model.safetensors").read_bytes() == b"2.0"
+
+
+def test_a_run_that_was_killed_before_all_was_done_is_gone_on_with(tmp_path: Path) -> None:
+    made(tmp_path, 2.0)
+    (tmp_path / "auto.json").write_text('{"closed": false}')
+    assert next_folder(tmp_path) == tmp_path
+    (tmp_path / "auto.json").write_text('{"closed": true}')
+    assert next_folder(tmp_path) == tmp_path / "run-2"
+
+
+def test_a_run_that_a_signal_ended_beside_an_older_final_model_is_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    made(tmp_path, 2.0)
+    reason = {"reason": "preempted (SIGTERM)", "policy": "preemption"}
+    (tmp_path / "training_metrics.json").write_text(json.dumps({"stopped": reason}))
+    assert next_folder(tmp_path) == tmp_path
+
+
+def test_a_name_that_is_taken_by_something_else_is_passed_over(tmp_path: Path) -> None:
+    made(tmp_path, 2.0)
+    (tmp_path / "run-2").write_text("mine")
+    (tmp_path / "run-3").symlink_to("nowhere")
+    assert next_folder(tmp_path) == tmp_path / "run-4"
+
+
+def test_models_that_were_evaluated_on_other_examples_are_not_compared(tmp_path: Path) -> None:
+    made(tmp_path, 2.0, eval_fingerprint="one")
+    _, said = publish_best(made(tmp_path / "run-2", 2.5, eval_fingerprint="two"), tmp_path)
+    assert (tmp_path / "final" / "model.safetensors").read_bytes() == b"2.5"
+    assert "evaluated on other data" in said
+
+
+def test_without_an_eval_loss_the_newest_model_is_taken_and_none_is_called_the_best(
+    tmp_path: Path,
+) -> None:
+    made(tmp_path, None)
+    run = made(tmp_path / "run-2", None)
+    (run / "final" / "model.safetensors").write_bytes(b"newer")
+    write_manifest(run / "final", step=10, settings=DATA)
+    _, said = publish_best(run, tmp_path)
+    assert (tmp_path / "final" / "model.safetensors").read_bytes() == b"newer"
+    assert "the last model of this run" in said
+    assert "best so far" not in said
+
+
+def test_what_a_killed_process_left_to_delete_is_deleted_by_the_next(tmp_path: Path) -> None:
+    made(tmp_path, 2.0)
+    (tmp_path / ".trash-.building-final").mkdir()
+    publish_best(made(tmp_path / "run-2", 1.0), tmp_path)
+    assert not (tmp_path / ".trash-.building-final").exists()

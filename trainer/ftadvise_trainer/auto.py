@@ -16,7 +16,7 @@ from ftadvise.advising import advise
 from ftadvise.carrying import Change, differences
 from ftadvise.errors import FtadviseError
 from ftadvise.history.entries import Prediction, prediction_of
-from ftadvise.numbers import short
+from ftadvise.numbers import count
 from ftadvise.text import clean
 from ftadvise_trainer.config_keys import AUTO_SCHEDULE
 
@@ -76,10 +76,10 @@ def choose(facts: Facts, steps_per_epoch: int, past: Sequence[Past]) -> Choice:
     Args:
         facts: What is known of it.
         steps_per_epoch: Optimizer steps in an epoch of it.
-        past: Earlier runs, the one that says most first; of these the first that is of the same
-            fine-tune decides, else the first.
+        past: Earlier runs, the one that says most first; of these the first with the fewest
+            differences decides, one of the same data before any other.
     """
-    past = sorted(past, key=lambda one: bool(differences(one.change_to(facts))))
+    past = sorted(past, key=lambda one: _distance(one.change_to(facts)))
     for lead in past:
         change = lead.change_to(facts)
         others = [one.run for one in past if one is not lead]
@@ -91,11 +91,11 @@ def choose(facts: Facts, steps_per_epoch: int, past: Sequence[Past]) -> Choice:
             return _carried(advice, change, lead, steps_per_epoch)
         return _advised(advice, lead, steps_per_epoch)
     why = "no earlier run is known"
-    line = (
-        f"{why}: the rate is held until the run's own curves say that the end is near, for {CAP} "
-        "epochs at most, and then decays"
-    )
-    return _open(CAP, why, steps_per_epoch, (line,))
+    return _open(CAP, why, steps_per_epoch, (why,))
+
+
+def _distance(change: Change) -> tuple[bool, int]:
+    return change.other_data, len(differences(change))
 
 
 def _advised(advice: Advice, lead: Past, steps_per_epoch: int) -> Choice:
@@ -113,14 +113,8 @@ def _advised(advice: Advice, lead: Past, steps_per_epoch: int) -> Choice:
     why = f"advised from {clean(lead.where, 200)}"
     low, high = found.epochs_range
     about = f"{low} to {high} are about as good" if low < high else "no other number is as good"
-    lines = [f"{why}: {found.num_train_epochs} epochs; {about}"]
-    foretold = prediction_of(advice)
-    if foretold is not None and foretold.low is not None and foretold.high is not None:
-        lines.append(
-            f"expected eval loss {short(foretold.eval_loss)} "
-            f"({short(foretold.low)} to {short(foretold.high)})"
-        )
-    return Choice(settings, dict.fromkeys(settings, why), tuple(lines), foretold)
+    line = f"{why}: {count(found.num_train_epochs, 'epoch')}; {about}"
+    return Choice(settings, dict.fromkeys(settings, why), (line,), prediction_of(advice))
 
 
 def _carried(advice: Advice, change: Change, lead: Past, steps_per_epoch: int) -> Choice:
@@ -135,11 +129,7 @@ def _carried(advice: Advice, change: Change, lead: Past, steps_per_epoch: int) -
         said = f"about {middle:.1f} epochs carry over from it (90 %: {low:.1f} to {high:.1f})"
     different = ", ".join(differences(change)) or "the same fine-tune"
     why = f"carried over from {clean(lead.where, 200)}: {different}"
-    line = (
-        f"{why}; {said}, so the rate is held until the run's own curves say that the end is near, "
-        f"for {cap} epochs at most, and then decays"
-    )
-    return _open(cap, why, steps_per_epoch, (line,))
+    return _open(cap, why, steps_per_epoch, (f"{why}; {said}",))
 
 
 def _open(cap: int, why: str, steps_per_epoch: int, lines: tuple[str, ...]) -> Choice:
@@ -148,6 +138,8 @@ def _open(cap: int, why: str, steps_per_epoch: int, lines: tuple[str, ...]) -> C
         "lr_scheduler_type": AUTO_SCHEDULE,
         **_cadence(steps_per_epoch, EVALS_PER_EPOCH),
         "early_stopping_patience": None,
+        "early_stopping_threshold": 0.0,
+        "stop_when_eval_rises_while_train_falls": None,
     }
     return Choice(settings, dict.fromkeys(settings, why), lines)
 

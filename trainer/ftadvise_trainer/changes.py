@@ -50,6 +50,7 @@ REFUSED: dict[str, str] = {
     "world_size": "the batch and the position in the data depend on it",
     "data": "other data: the position in it and the losses so far would mean nothing",
     "data_fingerprint": "other data: the position in it and the losses so far would mean nothing",
+    "eval_fingerprint": "the best so far was chosen on other data",
     "model": "the weights of the checkpoint are of another model",
     "lora": "the weights of the checkpoint belong to another adapter",
 }

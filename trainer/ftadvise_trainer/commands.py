@@ -129,6 +129,8 @@ def train(
     A finished run is left as it is: the next one goes into run-2, run-3, ... below its folder, and
     final there is the best of all.
     """
+    if override and not auto:
+        raise click.UsageError("--override belongs to --auto: --auto=override")
     _check_auto(auto, logs, print_config or dry_run)
     # Of several processes only the first speaks; what goes wrong is said by each of them.
     quiet = quiet or os.environ.get("RANK", "0") != "0"

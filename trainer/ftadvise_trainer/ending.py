@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import ftadvise
 from ftadvise import history
+from ftadvise.history.outcome import judged
 from ftadvise.text import clean
 from ftadvise_trainer import checkpoints
+from ftadvise_trainer.auto_record import close
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.final import publish
 from ftadvise_trainer.job import Outcome
@@ -66,6 +68,7 @@ def closed(folder: Path, output: Path, prediction: Prediction | None) -> tuple[P
     """
     lines = remember(folder / METRICS, prediction)
     final, said = publish_best(folder, output)
+    close(folder)
     return final, [*lines, said]
 
 
@@ -81,4 +84,4 @@ def remember(metrics: Path, prediction: Prediction | None = None) -> list[str]:
         return [f"warning: not in the history: {clean(error, 300)}"]
     if prediction is None or found is None:
         return []
-    return [f"foretold and reached: `ftadvise history show {own}`"]
+    return [f"eval loss: {judged(found)} (`ftadvise history show {own}`)"]

@@ -7,16 +7,22 @@ or overwritten; `final` in the output folder is the best model of all that can b
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from ftadvise.numbers import short
+from ftadvise_trainer.durable import empty_trash
 from ftadvise_trainer.final import FINAL, publish
-from ftadvise_trainer.manifest import read_manifest
+from ftadvise_trainer.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 METRICS = "training_metrics.json"
+FILE = "auto.json"
+"""What was chosen for a run, and whether all was done that is left to do after it."""
+SIGNALLED = "preemption"
 _NAME = re.compile(r"run-([2-9]|[1-9][0-9]{1,5})", re.ASCII)
 
 
@@ -25,7 +31,10 @@ def next_folder(output: Path) -> Path:
     newest = _folders(output)[-1]
     if not finished(newest):
         return newest
-    return output / f"run-{_number(newest) + 1}"
+    number = _number(newest) + 1
+    while os.path.lexists(output / f"run-{number}"):  # a file, or a link to nowhere
+        number += 1
+    return output / f"run-{number}"
 
 
 def finished_logs(output: Path) -> list[Path]:
@@ -34,10 +43,16 @@ def finished_logs(output: Path) -> list[Path]:
 
 
 def finished(folder: Path) -> bool:
-    """Say whether the run in a folder came to its end and has a final model."""
-    if read_manifest(folder / FINAL) is None:
+    """Say whether the run in a folder came to its end and nothing is left to do after it.
+
+    One that was killed before its model was compared with those of the other runs, or before it
+    was in the history, is not: going on with it trains no step and does the rest.
+    """
+    if read_manifest(folder / FINAL) is None or _json(folder / FILE).get("closed") is False:
         return False
-    return bool(_metrics(folder).get("stopped"))
+    stopped = _json(folder / METRICS).get("stopped")
+    # After a signal a final model can only be that of an earlier, shorter run.
+    return bool(stopped) and not (isinstance(stopped, dict) and stopped.get("policy") == SIGNALLED)
 
 
 def publish_best(folder: Path, output: Path) -> tuple[Path, str]:
@@ -53,20 +68,34 @@ def publish_best(folder: Path, output: Path) -> tuple[Path, str]:
         The final model, and a sentence about which one it is.
     """
     final = output / FINAL
-    if folder == output:
-        return final, f"{final} holds the best model of this run"
+    empty_trash(output)  # of a process that was killed here
     there, new = read_manifest(final), read_manifest(folder / FINAL)
     if new is None:
         return final, f"{final} is left as it was: this run has no final model"
-    if there is not None and _data(there.settings) == _data(new.settings):
-        old_loss, new_loss = there.eval_loss, new.eval_loss
-        if old_loss is not None and new_loss is not None and old_loss <= new_loss:
-            return final, (
-                f"{final} stays what it was: eval loss {old_loss:.4g}, this run reached "
-                f"{new_loss:.4g}"
-            )
+    best = "last" if new.eval_loss is None else "best"
+    if folder == output:
+        return final, f"{final} holds the {best} model of this run"
+    held = f"{final} holds the {best} model of this run"
+    if there is not None and there.files == new.files:
+        return final, held  # a process was killed before it could say so
+    why = _why_newer(there, new)
+    if why is None:
+        reached = f"this run reached {short(new.eval_loss or 0.0)}"
+        old = short(there.eval_loss or 0.0) if there else "unknown"
+        return final, f"{final} stays what it was: eval loss {old}, {reached}"
     publish(folder / FINAL, output)
-    return final, f"{final} holds the best model of this run, the best so far"
+    return final, f"{held}, {why}"
+
+
+def _why_newer(there: Manifest | None, new: Manifest) -> str | None:
+    """Return why a new model takes the place of the one that is there; None when it does not."""
+    if there is None:
+        return "the only one so far"
+    if _data(there.settings) != _data(new.settings):
+        return "the newest: the one before it was evaluated on other data"
+    if there.eval_loss is None or new.eval_loss is None:
+        return "the newest: without an eval loss none is known to be the best"
+    return "the best so far" if new.eval_loss < there.eval_loss else None
 
 
 def _folders(output: Path) -> list[Path]:
@@ -79,13 +108,13 @@ def _number(folder: Path) -> int:
     return int(found[1]) if found else 1
 
 
-def _metrics(folder: Path) -> dict[str, Any]:
+def _json(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _data(settings: dict[str, Any]) -> tuple[Any, Any]:
-    return settings.get("data"), settings.get("data_fingerprint")
+def _data(settings: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(settings.get(key) for key in ("data", "data_fingerprint", "eval_fingerprint"))

@@ -16,7 +16,8 @@ import ftadvise
 from ftadvise.text import clean
 from ftadvise_trainer import checkpoints, models, workers
 from ftadvise_trainer.arguments import precision, training_arguments
-from ftadvise_trainer.auto_run import Auto, Settled, settle
+from ftadvise_trainer.auto_merge import Settled
+from ftadvise_trainer.auto_run import Auto, settle
 from ftadvise_trainer.callbacks.advisor import AdvisorCallback
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.callbacks.best_k import BestK
@@ -32,11 +33,17 @@ from ftadvise_trainer.data.collate import Collator
 from ftadvise_trainer.data.prepare import Prepared, prepare
 from ftadvise_trainer.dryrun import steps_of
 from ftadvise_trainer.ending import closed, finish
+from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.job import Job, Outcome
 from ftadvise_trainer.lock import FolderLock
 from ftadvise_trainer.next_run import METRICS, next_folder
-from ftadvise_trainer.preflight import check_disk, disk_errors, estimate_checkpoint_bytes
+from ftadvise_trainer.preflight import (
+    check_disk,
+    disk_errors,
+    disk_trouble,
+    estimate_checkpoint_bytes,
+)
 from ftadvise_trainer.recipes import with_family_defaults
 from ftadvise_trainer.starting import choose_start, settings_of
 from ftadvise_trainer.tokenizers import load_tokenizer
@@ -75,20 +82,25 @@ def train(
         LogError: A log that `auto` names cannot be read.
     """
     every = Path(config.output_dir)
-    output = next_folder(every) if auto else every
-    if output != every:
-        config = replace(config, training=replace(config.training, output_dir=str(output)))
     logging.disable_progress_bar()  # one bar is enough, and it is `Progress`
     with ExitStack() as stack:
-        stack.enter_context(disk_errors(output))
-        stack.enter_context(FolderLock(output))
+        stack.enter_context(disk_errors(every))
+        _check_folder(every)
+        stack.enter_context(FolderLock(every))  # `final` in it is changed by later runs, too
+        output = next_folder(every) if auto else every
+        if output != every:
+            stack.enter_context(FolderLock(output))
+            config = replace(config, training=replace(config.training, output_dir=str(output)))
         family = models.family_of(config, remote_code=remote_code)
         config = with_family_defaults(config, family)
         tokenizer = load_tokenizer(config, family, remote_code=remote_code)
         prepared = prepare(config, tokenizer, family)
         settled = _settled(replace(auto, output=every), config, prepared, resume) if auto else None
         config = settled.config if settled else config
-        settings = settings_of(config, prepared)
+        settings = {
+            **settings_of(config, prepared),
+            "eval_fingerprint": prepared.eval.fingerprint,
+        }
         arguments = training_arguments(config)
         with arguments.main_process_first(local=False, desc="choosing where to begin"):
             start = choose_start(output, settings, resume, allow_changed)
@@ -99,13 +111,27 @@ def train(
         model = models.load_model(config, tokenizer, family, remote_code=remote_code)
         _check_room(config, model)
         job = Job(config, arguments, model, tokenizer, prepared, settings, start, remote_code)
-        advisor = AdvisorCallback(stop=not _is_auto(config)) if auto else None
+        advice: list[str] = []  # to be said last, when it is clear what this run was
+        advisor = AdvisorCallback(stop=not _is_auto(config), say=advice.append) if auto else None
         outcome = _run(job, stream, callbacks, advisor)
         if outcome.final is None or not first_process():
             return outcome
         final, lines = closed(output, every, settled.prediction if settled else None)
-        _say(stream, lines)
+        _say(stream, [*lines, *advice])
         return replace(outcome, final=final)
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the output folder, or say why there can be none; what the disk says goes through."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if disk_trouble(error) is not None:
+            raise
+        raise TrainError(
+            f"training.output_dir: {clean(folder)}: {error.strerror}",
+            hint="Name a folder, or one that can be made.",
+        ) from None
 
 
 def _settled(auto: Auto, config: Config, prepared: Prepared, resume: bool) -> Settled:

@@ -61,6 +61,7 @@ class AdvisorCallback(EarlyStop):
         metric: str = "eval_loss",
         past: Sequence[Run] = (),
         share: float = 0.01,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         """Set what it may do besides saying what it sees.
 
@@ -73,11 +74,13 @@ class AdvisorCallback(EarlyStop):
             past: Earlier runs of the same fine-tune, from `ftadvise.read`.
             share: Of the time of the training, what forecasts may take at most: where evaluations
                 follow each other faster, some have none. Decisions never depend on the clock.
+            say: Takes the message at the end; it is logged as a warning when None.
         """
         super().__init__(None, metric=metric)
         self.stop = stop
         self.past = tuple(past)
         self.share = share
+        self.say = say or (lambda message: logger.warning("%s", message))
         self.annealer = AnnealOnOnset(metric) if anneal else None
         self.advice: Advice | None = None
         self.forecast: Forecast | None = None
@@ -168,13 +171,8 @@ class AdvisorCallback(EarlyStop):
             self.advice = self._tried(lambda: advise(self._run(args, state), self.past))
         self._moment = None
         if (advice := self.advice) is not None:
-            logger.warning(
-                "the next run: %s, %s, %s; %s",
-                words.epochs(advice),
-                words.cadence(advice),
-                words.stopping(advice),
-                words.said(" ".join(advice.reasons[:2])),
-            )
+            what = ", ".join((words.epochs(advice), words.cadence(advice), words.stopping(advice)))
+            self.say(f"the next run: {what}. {words.said(' '.join(advice.reasons[:2]))}")
 
     def _run(self, args: Any, state: Any) -> Run:
         """Return the run so far; one whose decay has begun is planned to its end."""
