@@ -2,7 +2,7 @@
 
 For every data set in turn the constants of `ftadvise.optimum` are learned from all others; each log
 of that data set, as the run in hand, is then asked for the lowest eval loss of the runs of its
-family that have other lengths.
+family that have other lengths, or for the loss that its runs end with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ftadvise import optimum as optimum_room
 from ftadvise import priors
 from ftadvise.fitting import Fit
 from ftadvise.lengths import expected_run, nearest
-from ftadvise.run import FloatArray
+from ftadvise.run import FloatArray, Run
 
 SEEN = (3, 5, 7, 10)  # lengths of the run in hand
 FINENESS = 24  # points at which a run is looked at, as in ftadvise.horizon
@@ -37,8 +37,8 @@ class Cases:
         family: A number for every family.
         ratio: Length that was forecast over that of the run in hand.
         nearest: Log of the same over the nearest length whose log was given.
-        carried: Log of the lowest eval loss of the run in hand.
-        reached: Log of the lowest eval loss of the run that was forecast.
+        carried: Log of the lowest eval loss of the run in hand, or of its last.
+        reached: Log of the same of the run that was forecast.
         draws: The forecast without doubt, as logs of what `expected_run` draws, shape (n, draws).
     """
 
@@ -66,7 +66,10 @@ class Cases:
 
 
 def cases(
-    families: list[Family], known: list[Row] | None, past: dict[int, int] | None = None
+    families: list[Family],
+    known: list[Row] | None,
+    past: dict[int, int] | None = None,
+    at_end: bool = False,
 ) -> Cases:
     """Forecast every other length from every log of these families.
 
@@ -75,18 +78,20 @@ def cases(
         known: Rows to learn from, those of the data set in question left out; None for the shipped
             constants.
         past: Length of an earlier run whose log is given as well, by the length of the run in hand.
+        at_end: Forecast the last loss as it will be logged instead of the lowest, and that of a run
+            as long as the one in hand as well.
     """
     number = {id(family): place for place, family in enumerate(families)}
     found: list[tuple[str, int, float, float, float, float, FloatArray]] = []
     for row, fitted in _fits(families, known, past or {}):
         family = row.family
-        carried = math.log(float(family.runs[row.seen].eval.loss.min()))
-        for epochs, loss in zip(family.epochs.tolist(), family.loss.tolist(), strict=True):
-            if epochs != row.seen:
+        carried = _log_loss(family.runs[row.seen], at_end)
+        for epochs, run in sorted(family.runs.items()):
+            if at_end or epochs != row.seen:
                 ratio, apart = epochs / row.seen, nearest(fitted, epochs)
-                draws = _draws(fitted, epochs)
-                place = number[id(family)]
-                found.append((family.dataset, place, ratio, apart, carried, math.log(loss), draws))
+                draws = _last(fitted, epochs) if at_end else _lowest(fitted, epochs)
+                reached, place = _log_loss(run, at_end), number[id(family)]
+                found.append((family.dataset, place, ratio, apart, carried, reached, draws))
     return Cases(*(np.array(column) for column in zip(*found, strict=True)))
 
 
@@ -108,8 +113,20 @@ def _fits(
                     yield row, ftadvise.fit(runs[row.seen], past=told)
 
 
-def _draws(fitted: Fit, epochs: float) -> FloatArray:
+def _log_loss(run: Run, at_end: bool) -> float:
+    return math.log(float(run.eval.loss[-1] if at_end else run.eval.loss.min()))
+
+
+def _lowest(fitted: Fit, epochs: float) -> FloatArray:
     times = epochs * np.linspace(0.0, 1.0, FINENESS + 1)[1:]
     lowest = expected_run(fitted, times, epochs).min(axis=1) - fitted.shift
     logs: FloatArray = np.log(np.maximum(lowest, 1e-12))
+    return logs
+
+
+def _last(fitted: Fit, epochs: float) -> FloatArray:
+    """Draw the logarithm of the last loss with the noise of an evaluation, as `forecast` does."""
+    last = expected_run(fitted, np.array([epochs]), epochs)[:, 0] - fitted.shift
+    normal = np.random.default_rng(3).standard_normal(last.size)
+    logs: FloatArray = np.log(np.maximum(last * (1.0 + fitted.noise * normal), 1e-12))
     return logs

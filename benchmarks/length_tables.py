@@ -1,4 +1,7 @@
-"""Tables of how good forecasts of runs of another length are, for `learn_lengths.py`."""
+"""Tables of how good forecasts of runs of another length are.
+
+For `learn_lengths.py` and `length_ends.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ BUCKETS = {
     "< 1/3": (0.0, 1 / 3),
     "1/3 to 0.6": (1 / 3, 0.6),
     "0.6 to 0.9": (0.6, 0.9),
+    "1": (0.9, 1.1),
     "1.1 to 1.6": (1.1, 1.6),
     "1.6 to 3": (1.6, 3.0),
     "> 3": (3.0, np.inf),
@@ -60,15 +64,18 @@ def report(title: str, found: Cases, doubt: FloatArray) -> None:
         "error": (np.abs(ends[1] - found.reached), np.median),
         "as this run": (np.abs(found.carried - found.reached), np.median),
     }
-    _table(title, found, columns)
+    table(title, found, columns)
 
 
-def _table(title: str, found: Cases, columns: dict[str, Column]) -> None:
+def table(title: str, found: Cases, columns: dict[str, Column]) -> None:
+    """Print every column by ratio of the lengths, with bootstrap intervals over families."""
     count = np.unique(found.family).size
     print(f"\n{title}: {found.ratio.size} forecasts of {count} families")
     print(f"{'length over this':>17} {'n':>5} " + " ".join(f"{name:>20}" for name in columns))
     for bucket, (low, high) in BUCKETS.items():
         here = (low <= found.ratio) & (found.ratio < high)
+        if not here.any():
+            continue
         cells = [_cell(v[here], found.family[here], middle) for v, middle in columns.values()]
         print(f"{bucket:>17} {here.sum():5d} " + " ".join(f"{cell:>20}" for cell in cells))
 
@@ -83,7 +90,7 @@ def _cell(values: FloatArray, family: Any, middle: Callable[..., Any]) -> str:
         count = np.bincount(rng.integers(size, size=size), minlength=size)
         drawn.append(float(middle(np.repeat(values, count[place]))))
     low, high = np.quantile(drawn, [0.05, 0.95])
-    digits = 2 if middle is np.mean else 4
+    digits = 3 if middle is np.mean else 4
     return f"{middle(values):.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
@@ -99,7 +106,7 @@ def with_past(title: str, families: list[Family], known: list[Row] | None, model
         columns[f"error {name}"] = np.abs(median - one.reached), np.median
         columns[f"width {name}"] = high - low, np.median
         columns[f"90 % {name}"] = inside(one, doubt, 0.9), np.mean
-    _table(f"one more log given, {title}", told, columns)
+    table(f"one more log given, {title}", told, columns)
 
 
 def choices(families: list[Family], known: list[Row]) -> None:

@@ -2,9 +2,11 @@
 
 The laws give the shape of loss over length, and `optimum` says where its lowest point lies: every
 draw of a law is stretched along its lengths until its own optimum falls on a draw of that one, and
-scaled until a run as long as the one in hand ends where that ended. For runs that are shorter than
-both, where the laws know better, the stretch fades. Logs of other lengths of the same fine-tune then
-say which of these draws to believe.
+scaled until a run as long as the one in hand gets as low as that got. How far it then rises is not
+left to the law either: the rise of a draw above its lowest loss is raised to the power with which a
+run as long as the one in hand ends where that ended. For runs that are shorter than both, where the
+laws know better, the stretch fades. Logs of other lengths of the same fine-tune then say which of
+these draws to believe.
 
 How far such a forecast is off grows with the difference in length; how much, was learned
 (`python benchmarks/learn_lengths.py FAMILIES.jsonl.gz`).
@@ -34,6 +36,15 @@ FADING = 3.0
 # Relative, with which the draws are compared with other runs. Of 0.003, 0.01 and 0.03 the best on
 # data sets left out that were told of one more length (same script, --choices).
 PEER_ERROR = 0.003
+# Points of a run from which its lowest loss so far is taken: those at which `horizon` looks for the
+# lowest loss of a run, so that no choice of a power moves what it finds.
+WATCHED = np.linspace(0.0, 1.0, 25)[1:]
+# Of log loss, added to both rises before they are compared: a log that has not risen yet does not
+# say that longer runs never will. From 0.002 to 0.02, and with powers up to 2 to 10, forecasts for
+# data sets left out are about as good
+# (`python benchmarks/length_ends.py FAMILIES.jsonl.gz --choices`).
+UNRISEN = 0.01
+MOST_POWER = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +60,7 @@ class Lengths:
         fades_below: Logarithm of the length from which on down the stretch is less and less, shape
             (draws,).
         scale: What the loss is multiplied with, shape (draws,).
+        power: To which the loss over its lowest so far is raised, shape (draws,).
     """
 
     log_length: FloatArray
@@ -57,9 +69,23 @@ class Lengths:
     stretch: FloatArray
     fades_below: FloatArray
     scale: FloatArray
+    power: FloatArray
 
     def curves(self, fraction: FloatArray, length: float) -> FloatArray:
         """Return the loss at shares of a run of `length` epochs, shape (draws, n)."""
+        shapes = self.shapes(np.concatenate([WATCHED, fraction]), length)
+        lowest = np.minimum.accumulate(shapes[:, : WATCHED.size], axis=1)
+        shapes = shapes[:, WATCHED.size :]
+        passed = np.searchsorted(WATCHED, fraction, side="right")
+        before = lowest[:, np.maximum(passed - 1, 0)]
+        so_far = np.where(passed > 0, np.minimum(before, shapes), shapes)
+        curves: FloatArray = self.scale[:, None] * (
+            so_far * (shapes / so_far) ** self.power[:, None]
+        )
+        return curves
+
+    def shapes(self, fraction: FloatArray, length: float) -> FloatArray:
+        """Return the same before `scale` and `power`: the laws, stretched, shape (draws, n)."""
         far_below = np.maximum(self.fades_below - math.log(length), 0.0)
         wanted = math.log(length) + self.stretch * np.exp(-far_below / FADING)
         wanted = np.clip(wanted, self.log_length[0], self.log_length[-1])
@@ -71,9 +97,9 @@ class Lengths:
         right = np.clip(np.searchsorted(self.fraction, fraction), 1, self.fraction.size - 1)
         left = right - 1
         share = (fraction - self.fraction[left]) / (self.fraction[right] - self.fraction[left])
-        between = known[:, left] + np.clip(share, 0.0, 1.0) * (known[:, right] - known[:, left])
-        curves: FloatArray = self.scale[:, None] * between
-        return curves
+        rest = known[:, right] - known[:, left]
+        between: FloatArray = known[:, left] + np.clip(share, 0.0, 1.0) * rest
+        return between
 
     def take(self, rows: IntArray) -> Lengths:
         """Return these draws."""
@@ -84,6 +110,7 @@ class Lengths:
             self.stretch[rows],
             self.fades_below[rows],
             self.scale[rows],
+            self.power[rows],
         )
 
 
@@ -141,19 +168,43 @@ def lengths(fitted: Fit) -> Lengths:
     wanted = fitted.optimum.log_epochs + fitted.optimum.spread * normal
     stretch = best - wanted
     fades_below = np.minimum(wanted, own)
-    drawn = Lengths(grid, fraction, loss, stretch, fades_below, np.ones_like(best))
-    reached = fitted.smoothed().min(axis=1) - shift
-    done = np.minimum(fraction, float(fitted.points.epoch[-1]) / fitted.horizon)
-    scale = reached / drawn.curves(done, fitted.horizon).min(axis=1)
-    drawn = Lengths(grid, fraction, loss, stretch, fades_below, scale)
+    plain = np.ones_like(best)
+    drawn = Lengths(grid, fraction, loss, stretch, fades_below, plain, plain)
+    observed = fitted.smoothed() - shift
+    done = float(fitted.points.epoch[-1]) / fitted.horizon
+    reached = drawn.shapes(np.minimum(fraction, done), fitted.horizon).min(axis=1)
+    scale = observed.min(axis=1) / reached
+    power = rise_power(observed, drawn.shapes(np.minimum(WATCHED, done), fitted.horizon))
+    drawn = Lengths(grid, fraction, loss, stretch, fades_below, scale, power)
     return drawn.take(_believed(fitted, drawn)) if fitted.peers else drawn
+
+
+def rise_power(observed: FloatArray, drawn: FloatArray) -> FloatArray:
+    """Return the power that makes runs rise by the end of the log as much as was observed.
+
+    Args:
+        observed: Draws of the curve behind the log, shape (draws, points).
+        drawn: Draws of a run of that length up to where the log ends, shape (draws, n).
+
+    Returns:
+        Shape (draws,), between 0 and `MOST_POWER`.
+    """
+    power = (_risen(observed) + UNRISEN) / (_risen(drawn) + UNRISEN)
+    return np.minimum(power, MOST_POWER)
+
+
+def _risen(curves: FloatArray) -> FloatArray:
+    """Return the logarithm of the last loss over the lowest, shape (draws,)."""
+    logs = np.log(np.maximum(curves, np.finfo(np.float64).tiny))  # noise may take a draw below 0
+    risen: FloatArray = logs[:, -1] - logs.min(axis=1)
+    return risen
 
 
 def _believed(fitted: Fit, drawn: Lengths) -> IntArray:
     """Return the draws that agree with what runs of other lengths reached, by weight."""
     log_weight = np.zeros(drawn.scale.size)
     for length, reached in fitted.peers:
-        expected = drawn.curves(drawn.fraction, length).min(axis=1)
+        expected = drawn.scale * drawn.shapes(drawn.fraction, length).min(axis=1)
         off = np.log(max(reached - fitted.shift, 1e-12) / expected)
         log_weight -= 0.5 * (off / math.hypot(PEER_ERROR, fitted.noise)) ** 2
     weight: FloatArray = np.exp(log_weight - log_weight.max())

@@ -13,18 +13,28 @@ from made_runs import make_run, series
 
 from ftadvise import fit, forecast
 from ftadvise.fitting import Fit
-from ftadvise.lengths import FADING, Lengths, another_run, doubt, expected_run, nearest
+from ftadvise.lengths import (
+    FADING,
+    MOST_POWER,
+    Lengths,
+    another_run,
+    doubt,
+    expected_run,
+    lengths,
+    nearest,
+    rise_power,
+)
 from ftadvise.priors import load
 from ftadvise.run import FloatArray, Run, Series
 
 
-def memorising(epochs: float) -> Run:
+def memorising(epochs: float, steepness: float = 0.002) -> Run:
     """Return a run with the gap of train and eval loss, so that its fit has an optimum."""
     at = np.arange(1, round(epochs * 2) + 1) / 2
     falling = 1.0 + 1.5 / (1.0 + 2.0 * at)
     return Run(
         train=series("loss", at, falling * np.exp(-0.2 * np.maximum(at - 1.0, 0.0))),
-        eval=series("eval_loss", at, falling + 0.002 * at**2),
+        eval=series("eval_loss", at, falling + steepness * at**2),
         lr=make_run(epochs=epochs).lr,
         planned_epochs=epochs,
     )
@@ -57,11 +67,11 @@ def test_the_doubt_grows_with_the_difference_in_length(
 
 
 @BOTH
-@pytest.mark.parametrize("lengths", [(5.0, 8.0, 13.0, 21.0), (5.0, 3.0, 2.0, 1.0)])
+@pytest.mark.parametrize("ladder", [(5.0, 8.0, 13.0, 21.0), (5.0, 3.0, 2.0, 1.0)])
 def test_intervals_widen_with_the_difference_in_length(
-    fitted: Fit, lengths: tuple[float, ...]
+    fitted: Fit, ladder: tuple[float, ...]
 ) -> None:
-    widths = [width(fitted, epochs) for epochs in lengths]
+    widths = [width(fitted, epochs) for epochs in ladder]
     assert widths == sorted(widths)
 
 
@@ -96,14 +106,83 @@ def test_the_stretch_is_whole_for_longer_runs_and_fades_for_shorter_ones() -> No
     grid = np.linspace(-4.0, 4.0, 33)
     fraction = np.array([0.5, 1.0])
     loss = np.broadcast_to(grid[:, None, None], (33, 1, 2))  # says where it was looked up
-    made = Lengths(grid, fraction, loss, np.array([0.5]), np.array([1.0]), np.array([1.0]))
+    one = np.array([1.0])
+    made = Lengths(grid, fraction, loss, np.array([0.5]), one, one, one)
 
     def looked_up(log_length: float) -> float:
-        return float(made.curves(np.array([1.0]), math.exp(log_length))[0, 0])
+        return float(made.shapes(np.array([1.0]), math.exp(log_length))[0, 0])
 
     assert looked_up(1.0) == pytest.approx(1.5)
     assert looked_up(2.0) == pytest.approx(2.5)
     assert looked_up(-1.0) == pytest.approx(-1.0 + 0.5 * math.exp(-2.0 / FADING))
+
+
+STEEPNESS = pytest.mark.parametrize("steepness", [0.002, 0.005, 0.01, 0.03])
+
+
+@STEEPNESS
+def test_hardly_a_run_as_long_as_the_log_ends_above_its_end(steepness: float) -> None:
+    fitted = fit(memorising(5.0, steepness))
+    again = expected_run(fitted, np.array([5.0]), 5.0)[:, 0] / fitted.points.loss[-1]
+    assert np.median(again) == pytest.approx(1.0, abs=0.06)
+    assert np.quantile(again, 0.95) < 1.03
+
+
+@STEEPNESS
+def test_nine_of_ten_draws_that_rise_by_the_end_of_the_log_end_near_it(steepness: float) -> None:
+    fitted = fit(memorising(5.0, steepness))
+    shapes = lengths(fitted).shapes(np.arange(1, 25) / 24, 5.0)
+    rising = shapes[:, -1] > 1.15 * shapes.min(axis=1)  # a power cannot lift a draw that falls
+    off = np.log(expected_run(fitted, np.array([5.0]), 5.0)[:, 0] / fitted.smoothed()[:, -1])
+    assert np.quantile(np.abs(off[rising]), 0.9) < 0.03
+
+
+@pytest.mark.parametrize("epochs", [2.0, 5.0, 8.0, 20.0])
+def test_the_lowest_loss_of_a_run_does_not_depend_on_how_it_rises_after_it(epochs: float) -> None:
+    drawn = lengths(fit(memorising(5.0, 0.01)))
+    shares = np.arange(1, 25) / 24
+    assert np.ptp(drawn.power) > 0.1
+    reached = drawn.scale * drawn.shapes(shares, epochs).min(axis=1)
+    assert drawn.curves(shares, epochs).min(axis=1) == pytest.approx(reached, rel=1e-12)
+    begun = np.array([0.02, 0.03])
+    plain = drawn.scale[:, None] * drawn.shapes(begun, epochs)
+    assert drawn.curves(begun, epochs) == pytest.approx(plain, rel=1e-12)
+
+
+def test_a_power_acts_on_the_rise_above_the_lowest_loss_so_far() -> None:
+    loss = np.broadcast_to(np.array([4.0, 2.0, 4.0]), (9, 1, 3))
+    one = np.array([1.0])
+    made = Lengths(
+        np.linspace(-1.0, 1.0, 9), np.array([0.25, 0.5, 1.0]), loss, 0 * one, one, one, 2 * one
+    )
+    assert made.curves(np.array([0.25, 0.5, 1.0]), 1.0)[0] == pytest.approx([4.0, 2.0, 8.0])
+    assert made.curves(one, 1.0)[0] == pytest.approx([8.0])  # whatever else is asked
+    falling = np.array([0.01, 0.26, 0.3, 0.49])
+    assert made.curves(falling, 1.0) == pytest.approx(made.shapes(falling, 1.0))
+
+
+def test_draws_that_are_taken_keep_their_rise() -> None:
+    drawn, shares = lengths(fit(memorising(5.0, 0.01))), np.array([0.5, 1.0])
+    rows = np.array([7, 7, 300])
+    assert np.array_equal(drawn.take(rows).curves(shares, 8.0), drawn.curves(shares, 8.0)[rows])
+
+
+def test_the_power_is_one_for_draws_that_rise_as_observed_and_bounded_for_all_others() -> None:
+    observed = np.array([[2.0, 1.0, 1.5], [2.0, 1.0, 1.5], [2.0, 1.5, 1.0], [2.0, 1.0, 9.0]])
+    drawn = np.array([[3.0, 2.0, 3.0], [3.0, 1.0, 3.0], [3.0, 1.0, 3.0], [3.0, 2.0, 2.0]])
+    power = rise_power(observed, drawn)
+    assert power[0] == pytest.approx(1.0)
+    assert power[0] > power[1] > power[2] > 0.0
+    assert power[3] == MOST_POWER
+    assert np.isfinite(rise_power(-observed, drawn)).all()
+
+
+def test_a_log_that_has_not_risen_leaves_it_open_whether_a_longer_run_will() -> None:
+    falls, rises = np.array([[3.0, 2.0, 1.0]]), np.array([[3.0, 1.0, 1.05]])
+    assert 0.1 < rise_power(falls, rises)[0] < 0.3
+    fitted = fit(memorising(3.0, 0.0))
+    curves = expected_run(fitted, 12.0 * np.arange(1, 25) / 24, 12.0)
+    assert 0.05 < np.mean(curves[:, -1] > 1.03 * curves.min(axis=1)) < 0.95
 
 
 def test_a_longer_run_is_forecast_with_a_wider_interval_than_a_shorter_one() -> None:
