@@ -36,7 +36,8 @@ def report(name: str, table: list[Row], epochs: FloatArray) -> None:
     regret, kept = regret[scored], [row for row, s in zip(table, scored, strict=True) if s]
     seen = np.array([row.seen for row in kept])
     by_seen = " ".join(f"{e}: {regret[seen == e].mean():.2f}" for e in SCORED if e in seen)
-    family = np.array([id(row.family) for row in kept])
+    order: dict[int, int] = {}  # by appearance, so that the bootstrap is the same in every run
+    family = np.array([order.setdefault(id(row.family), len(order)) for row in kept])
     sums = np.array([[regret[family == f].sum(), (family == f).sum()] for f in np.unique(family)])
     picks = np.random.default_rng(0).integers(len(sums), size=(2000, len(sums)))
     means = sums[picks, 0].sum(axis=1) / sums[picks, 1].sum(axis=1)
