@@ -170,6 +170,7 @@ def test_the_schedules_that_we_know_are_those_of_transformers() -> None:
 
 
 def test_a_parser_that_has_rewritten_the_fields_of_the_arguments_changes_no_type() -> None:
-    transformers.HfArgumentParser(transformers.TrainingArguments)
+    parsed: Any = transformers.TrainingArguments
+    transformers.HfArgumentParser(parsed)
     argument_types.cache_clear()
     assert dict in typing.get_args(argument_types()["lr_scheduler_kwargs"])
