@@ -21,11 +21,10 @@ import ftadvise
 from ftadvise import optimum as optimum_room
 from ftadvise import priors
 from ftadvise.fitting import Fit
-from ftadvise.lengths import expected_run, nearest
+from ftadvise.lengths import WATCHED, expected_run, nearest
 from ftadvise.run import FloatArray, Run
 
 SEEN = (3, 5, 7, 10)  # lengths of the run in hand
-FINENESS = 24  # points at which a run is looked at, as in ftadvise.horizon
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +117,7 @@ def _log_loss(run: Run, at_end: bool) -> float:
 
 
 def _lowest(fitted: Fit, epochs: float) -> FloatArray:
-    times = epochs * np.linspace(0.0, 1.0, FINENESS + 1)[1:]
+    times = epochs * WATCHED
     lowest = expected_run(fitted, times, epochs).min(axis=1) - fitted.shift
     logs: FloatArray = np.log(np.maximum(lowest, 1e-12))
     return logs

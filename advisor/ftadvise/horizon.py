@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise.fitting import Fit
+from ftadvise.lengths import WATCHED
 from ftadvise.measured import next_run, unknown
 from ftadvise.patience import evals_per_epoch, rehearse
 from ftadvise.run import FloatArray
@@ -22,7 +23,6 @@ OPTIMUM_PULL = 0.003
 ABOUT_AS_GOOD = 0.002  # of the loss
 WORST_REGRET = 0.2  # draws that promise more than this are not believed
 MOST_CANDIDATES = 40
-FINENESS = 24  # points at which a candidate run is looked at
 MOST_EVALS = 48  # of a candidate run, among which it picks its best checkpoint
 
 
@@ -124,7 +124,7 @@ def _candidates(fitted: Fit, habit: int) -> FloatArray:
 
 def _best_loss(fitted: Fit, epochs: float) -> FloatArray:
     """Draw the lowest loss of a run of `epochs` epochs, shape (draws,)."""
-    times = epochs * np.linspace(0.0, 1.0, FINENESS + 1)[1:]
+    times = epochs * WATCHED
     lowest: FloatArray = next_run(fitted, times, epochs).min(axis=1)
     return lowest
 

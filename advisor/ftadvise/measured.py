@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise.fitting import ENDED, Fit
-from ftadvise.lengths import another_run, expected_run
+from ftadvise.lengths import WATCHED, another_run, expected_run
 from ftadvise.run import FloatArray
 
 # Chosen on fine-tunes of which several lengths were given at once: from 0.02 to 0.1 and from 0.5 to
@@ -27,7 +27,6 @@ from ftadvise.run import FloatArray
 UNKNOWN = 0.05  # of log loss: how far a draw may be off far from all lengths that were trained
 REACH = 1.0  # in log length
 REPEATED = 0.003  # by which the log loss of two runs differs that differ in their seed alone
-FINENESS = 24  # points at which a run is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +93,8 @@ def measured(fitted: Fit) -> Measured | None:
     log_length: FloatArray = np.log(length)
     error = fitted.noise**2 + REPEATED**2
     covariance = _covariance(log_length, log_length) + error * np.eye(log_length.size)
-    shares = np.linspace(0.0, 1.0, FINENESS + 1)[1:]
     different, which = np.unique(length, return_inverse=True)
-    runs = [expected_run(fitted, e * shares, e).min(axis=1) for e in different.tolist()]
+    runs = [expected_run(fitted, e * WATCHED, e).min(axis=1) for e in different.tolist()]
     drawn = np.stack(runs)[which]
     off: FloatArray = np.log(loss[:, None] / np.maximum(drawn - fitted.shift, 1e-300))
     inverse: FloatArray = np.linalg.inv(covariance).astype(np.float64)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_ranks import run_ranks
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("two_processes.py")
-PATHS = [str(ROOT / name) for name in ("advisor", "trainer", "plugins", "tests")]
 
 
 def script() -> Any:
@@ -31,41 +26,11 @@ def script() -> Any:
     return module
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes saw."""
     folder = tmp_path_factory.mktemp("ranks")
-    common = os.environ | {
-        "PYTHONPATH": os.pathsep.join(PATHS),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-        "WORLD_SIZE": "2",
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder)],
-            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        told = [process.communicate(timeout=240)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, text in zip(processes, told, strict=True):
-        assert process.returncode == 0, text[-3000:]
+    run_ranks(SCRIPT, folder)
     return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
 
 

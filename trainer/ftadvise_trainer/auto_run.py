@@ -6,7 +6,6 @@ run that is gone on with keeps them, whatever has been learned since.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from ftadvise_trainer.auto_merge import Settled, merged
 from ftadvise_trainer.auto_record import begun, record, recorded
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.next_run import FILE, finished_logs
+from ftadvise_trainer.rank import first_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def settle(
         TrainError: FT501, the settings cannot be had or do not go together.
     """
     folder = config.output_dir
-    if os.environ.get("RANK", "0") != "0":
+    if not first_process():
         choice = recorded(folder)
         if choice is None:
             raise TrainError(

@@ -16,6 +16,7 @@ import click
 
 from ftadvise.hookspecs import hookimpl
 from ftadvise.text import clean
+from ftadvise_trainer.rank import first_process
 
 if TYPE_CHECKING:
     from ftadvise_trainer.config_file import Loaded
@@ -133,7 +134,7 @@ def train(
         raise click.UsageError("--override belongs to --auto: --auto=override")
     _check_auto(auto, logs, print_config or dry_run)
     # Of several processes only the first speaks; what goes wrong is said by each of them.
-    quiet = quiet or os.environ.get("RANK", "0") != "0"
+    quiet = quiet or not first_process()
     if not (quiet or print_config):
         click.echo(f"ftadvise train {clean(config, 300)}", err=True)
     _check_installed(("yaml",) if print_config else _NEEDED)
@@ -232,7 +233,7 @@ def _train(
             remote_code=remote_code,
             auto=auto_run.Auto(*auto) if auto else None,
         )
-    if outcome.final is not None and os.environ.get("RANK", "0") == "0":
+    if outcome.final is not None and first_process():
         click.echo(str(outcome.final))
     return int(outcome.exit_code)
 

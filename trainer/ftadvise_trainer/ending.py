@@ -13,7 +13,7 @@ from ftadvise.text import clean
 from ftadvise_trainer import checkpoints
 from ftadvise_trainer.auto_record import close
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.final import publish
+from ftadvise_trainer.final import FINAL, publish
 from ftadvise_trainer.job import Outcome
 from ftadvise_trainer.next_run import METRICS, publish_best
 from ftadvise_trainer.scoring import eval_loss_of, merged_adapter
@@ -43,7 +43,7 @@ def finish(job: Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] | 
         if manifest is None
         else {"eval_loss": manifest.eval_loss, "epoch": manifest.epoch, "step": manifest.step}
     )
-    final = output / "final"
+    final = output / FINAL
     if trainer.is_world_process_zero():
         alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
 
@@ -53,8 +53,8 @@ def finish(job: Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] | 
             )
 
         merge = config.lora is not None and config.lora.merge
-        finish = merged_adapter(config, job.remote_code) if merge else None
-        final = publish(chosen, output, score if alone else None, finish=finish)
+        last_touch = merged_adapter(config, job.remote_code) if merge else None
+        final = publish(chosen, output, score if alone else None, finish=last_touch)
     return Outcome(final, best, stopped)
 
 

@@ -10,6 +10,7 @@ from ftadvise.text import clean
 from ftadvise_trainer import changes, checkpoints
 from ftadvise_trainer.config import to_dict
 from ftadvise_trainer.finetuner import needs_eval
+from ftadvise_trainer.rank import first_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def choose_start(
     Raises:
         TrainError: FT506, settings have changed that would bend the run.
     """
-    first = os.environ.get("RANK", "0") == "0"
+    first = first_process()
     if not resume:
         return Start()
     cleared = checkpoints.clear_unfinished(output) if first else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from contextlib import ExitStack
 from dataclasses import replace
@@ -44,6 +43,7 @@ from ftadvise_trainer.preflight import (
     disk_trouble,
     estimate_checkpoint_bytes,
 )
+from ftadvise_trainer.rank import first_process
 from ftadvise_trainer.recipes import with_family_defaults
 from ftadvise_trainer.starting import choose_start, settings_of
 from ftadvise_trainer.tokenizers import load_tokenizer
@@ -146,11 +146,6 @@ def _settled(auto: Auto, config: Config, prepared: Prepared, resume: bool) -> Se
 
 def _is_auto(config: Config) -> bool:
     return config.training.lr_scheduler_type == AUTO_SCHEDULE
-
-
-def first_process() -> bool:
-    """Say whether this is the only process of the run, or the first of several."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _say(stream: TextIO, lines: Sequence[str]) -> None:

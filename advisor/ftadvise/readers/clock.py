@@ -36,7 +36,7 @@ def rows(
     """
     found: dict[str, FloatArray] = {}
     if step is not None:
-        found["step"] = _count_on(step, epoch, train, notes)
+        found["step"] = _count_on(step, epoch, notes)
     if epoch is not None:
         parts = _parts_of_epochs(epoch, train, size)
         if parts is not None:
@@ -46,9 +46,7 @@ def rows(
     return found
 
 
-def _count_on(
-    step: FloatArray, epoch: FloatArray | None, train: IntArray, notes: list[str]
-) -> FloatArray:
+def _count_on(step: FloatArray, epoch: FloatArray | None, notes: list[str]) -> FloatArray:
     """Turn a counter that starts again in every epoch into one that goes on."""
     if epoch is None:
         return step
