@@ -17,6 +17,7 @@ from ftadvise.text import clean
         ("a\r\nb\tc", "a b c"),
         ("\u202egpj.exe\u2066\u200b", "gpj.exe"),
         ("\x9b2Jx\x85y", "x y"),
+        ("0 \x1b\x850", "0 0"),
         ("损失 é", "损失 é"),
         (3.5, "3.5"),
     ],

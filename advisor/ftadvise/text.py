@@ -14,9 +14,10 @@ _ANSI = re.compile(
     r"|\x1b[ -/]*[0-~]"  # two-character escapes
 )
 _SPACE = re.compile(r"[\s\x85\u2028\u2029]+")
-# C0 and C1 controls, bidirectional controls, zero-width marks, surrogates, tag characters.
+# C0 and C1 controls that are no white space, bidirectional controls, zero-width marks, surrogates,
+# tag characters. They go first, so that no two spaces meet where one of them was.
 _HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
@@ -25,5 +26,5 @@ def clean(value: object, limit: int = 200) -> str:
     """Return `value` as one line of harmless text of at most `limit` characters."""
     # A bounded look first: a name of 500 MB costs no more than one of 500 characters.
     text = str(value)[: 8 * limit + 256]
-    text = _HIDDEN.sub("", _SPACE.sub(" ", _ANSI.sub("", text))).strip()
+    text = _SPACE.sub(" ", _HIDDEN.sub("", _ANSI.sub("", text))).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
