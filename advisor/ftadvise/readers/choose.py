@@ -10,6 +10,7 @@ from ftadvise.readers import clock
 from ftadvise.readers.draft import Curve, Draft
 from ftadvise.readers.keys import is_split_word
 from ftadvise.readers.tables import finite
+from ftadvise.readers.wanted import ANY, Wanted
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from ftadvise.run import FloatArray
 
 
-def draft(table: Table) -> Draft | None:
+def draft(table: Table, wanted: Wanted = ANY) -> Draft | None:
     """Return what `table` says about a run, or None when it holds no loss."""
-    chosen = _losses(table)
+    chosen = _losses(table, wanted)
     if not chosen or table.summary:
         return None
     made = Draft(table.path)
@@ -40,7 +41,7 @@ def draft(table: Table) -> Draft | None:
     return made
 
 
-def _losses(table: Table) -> dict[str, Column]:
+def _losses(table: Table, wanted: Wanted) -> dict[str, Column]:
     chosen: dict[str, Column] = {}
     train = _best([c for c in table.columns if c.meaning.role == "train"])
     if train is not None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftadvise.errors import LogError
+from ftadvise.readers.wanted import ANY, Wanted
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ftadvise.run import Run
@@ -26,14 +27,22 @@ HEAD_BYTES = 64 * 1024
 
 
 class Source:
-    """One regular file with a log in it.
+    """One regular file with a log in it, or the files of one log that is spread over several.
 
     Attributes:
-        path: Where it lies.
+        path: Where it lies; of several files the first.
+        files: All files of the log, in its order.
         label: The path as the caller gave it, for messages.
+        wanted: The series that were asked for by name.
     """
 
-    def __init__(self, path: Path, label: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        label: str | None = None,
+        wanted: Wanted = ANY,
+        files: Sequence[Path] = (),
+    ) -> None:
         """Check that `path` is a readable regular file of reasonable size.
 
         Raises:
@@ -41,6 +50,8 @@ class Source:
                 or FT408 (not a regular file).
         """
         self.path = path
+        self.files = tuple(files) or (path,)
+        self.wanted = wanted
         self.label = clean(label if label is not None else path, 1000)
         self._known: dict[str, Any] = {}
         try:
@@ -118,9 +129,13 @@ class Reader:
         sniff: How sure the reader is that the source is its own, from 0 (not at all) to 1. Must
             never raise and should look no further than `source.head` when that decides it.
         read: All runs in the source, in its order. Raises `LogError` when it holds none.
+        gather: For a format that spreads one run over several files: given one file of it in a
+            folder, all files of that run, in order. They become `source.files`. A file that is
+            given by itself is read alone.
     """
 
     name: str
     description: str
     sniff: Callable[[Source], float]
     read: Callable[[Source], list[Run]]
+    gather: Callable[[Path], Sequence[Path]] | None = None

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ftadvise.errors import LogError
-from ftadvise.readers import documents, json_history
+from ftadvise.readers import documents
 from ftadvise.readers.finish import with_plan
 from ftadvise.readers.setup import own_epochs_in, settings_in
 from ftadvise.readers.source import Reader, Source
 from ftadvise.readers.tables import array_of, number
+from ftadvise.readers.values import nothing_found, runs_in
 
 if TYPE_CHECKING:
     from ftadvise.run import Run, Settings
@@ -45,9 +46,9 @@ def read(source: Source) -> list[Run]:
     if state is None:
         raise LogError(f"{source.label}: no log_history in it", code="FT405")
     rows = state["log_history"] if "log_history" in state else state["history"]
-    runs, found = json_history.runs_in(rows)
+    runs, found = runs_in(rows, source.wanted)
     if not runs:
-        error = json_history.nothing_found(source.label, found)
+        error = nothing_found(source.label, found)
         if not rows:
             message = f"{source.label}: the history is empty: nothing was logged before it ended"
             error = LogError(message, code="FT405", hint="Train with logging_steps=1, or less.")
