@@ -66,7 +66,8 @@ def load(*paths: str) -> list[Family]:
         with gzip.open(path, "rt") as file:
             for line in file:
                 row = json.loads(line)
-                if row["family"][3] != "constant" and not row.get("wsd"):
+                plain = not row.get("wsd") and "from" not in row
+                if row["family"][3] != "constant" and plain:
                     key = path, tuple(row["family"])
                     found[key][float(row["num_train_epochs"])] = as_run(row)
                     models[key] = f"{Path(path).name} {row.get('width')}x{row.get('layers')}"

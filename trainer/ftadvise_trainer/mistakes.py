@@ -36,6 +36,10 @@ class ConfigError(TrainError):
             message = f"{shown} has {len(self.mistakes)} mistakes: {listed}"
         super().__init__(message, code="FT501")
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, tuple[str, ...]]]:
+        """Let it come back from another process."""
+        return type(self), (self.name, self.mistakes)
+
 
 @dataclass
 class Mistakes:
