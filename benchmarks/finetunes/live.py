@@ -19,9 +19,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import numpy as np
 import grouprunner
+import numpy as np
 import plan
 import torch
 from engine import How
@@ -171,20 +172,14 @@ def groups(pairs: dict[int, dict[str, int]]) -> list[Group]:
 
 
 def make(options: argparse.Namespace) -> None:
-    """Train what fits into the time, all architectures before any comes again."""
+    """Train what fits into the time, small models first."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     gpu = device.type == "cuda"
     deadline = time.monotonic() + options.seconds
     data = Data(options.data, device)
     how = How(torch.bfloat16 if gpu else torch.float32, gpu)
-    grouprunner.Running, grouprunner.runs = Live, runs
-    plan.runs = runs
     pool = np.asarray(np.load(options.data / "pool.npy", mmap_mode="r"))
-    chosen = groups(data.counts())
-    if options.tiny:
-        chosen = plan.tiny_plan(data.counts())
-        plain = [replace(f, constant=False, holds=False, schedule="linear") for f in chosen[0].families]
-        chosen = [replace(chosen[0], families=tuple(plain))]
+    chosen = _tiny(data.counts()) if options.tiny else groups(data.counts())
     for group in sorted(chosen, key=lambda g: g.base.shape.parameters):
         if time.monotonic() > deadline - 15:
             break
@@ -192,13 +187,23 @@ def make(options: argparse.Namespace) -> None:
         table, places = data.table(group)
         begin = time.monotonic()
         try:
-            rows = LiveRunner(group, weights, table, places, how).run(deadline)
+            with (
+                mock.patch.object(grouprunner, "runs", runs),
+                mock.patch.object(grouprunner, "Running", Live),
+            ):
+                rows = LiveRunner(group, weights, table, places, how).run(deadline)
         except OutOfTimeError as ended:
             rows = ended.rows
         with options.out.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
-        print(f"{group.base.shape} {group.examples}: {len(rows)} runs, "
-              f"{time.monotonic() - begin:.0f} s", flush=True)  # fmt: skip
+        took = time.monotonic() - begin
+        print(f"{group.base.shape} {group.examples}: {len(rows)} runs, {took:.0f} s", flush=True)
+
+
+def _tiny(pairs: dict[int, dict[str, int]]) -> list[Group]:
+    group = plan.tiny_plan(pairs)[0]
+    plain = [replace(f, constant=False, holds=False, schedule="linear") for f in group.families]
+    return [replace(group, families=tuple(plain))]
 
 
 _KEPT: dict[Any, Any] = {}
@@ -206,7 +211,9 @@ _KEPT: dict[Any, Any] = {}
 
 def _weights(group: Group, pool: NDArray[Any], how: How, device: torch.device) -> Any:
     if group.base not in _KEPT:
-        _KEPT[group.base] = pretrain(group.base, windows(pool, group.base.shape.length, device), how)
+        _KEPT[group.base] = pretrain(
+            group.base, windows(pool, group.base.shape.length, device), how
+        )
     return _KEPT[group.base]
 
 

@@ -22,8 +22,9 @@ import ftadvise
 from ftadvise.errors import LogError
 from ftadvise.run import FloatArray
 from ftadvise_trainer.auto_schedule import hold_then_decay, rule_of
-from ftadvise_trainer.callbacks import advisor
-from ftadvise_trainer.callbacks.advisor import CHANCE, FORECAST, POLICY, AdvisorCallback
+from ftadvise_trainer.callbacks import advisor, live_advice
+from ftadvise_trainer.callbacks.advisor import CHANCE, FORECAST, AdvisorCallback
+from ftadvise_trainer.callbacks.live_advice import POLICY
 from ftadvise_trainer.callbacks.run_so_far import run_so_far
 from ftadvise_trainer.finetuner import FineTuner
 
@@ -226,7 +227,7 @@ def test_an_error_inside_is_logged_once_and_the_training_goes_on(
     def fails(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(advisor, what, fails)
+    monkeypatch.setattr(advisor if what == "run_so_far" else live_advice, what, fails)
     callback = AdvisorCallback(stop=True)
     made = trainer(tmp_path, callback, num_train_epochs=3)
     made.train()

@@ -18,6 +18,7 @@ from killed_runs import KillAt, SignalAt, run
 from tiny_models import arguments, equal_dataset, pad, tiny_model
 from tiny_runs import TINY, config, losses, weights
 
+from ftadvise.annealing import DECAY_EPOCHS
 from ftadvise.readers.setup import ENDED_BY_ITSELF
 from ftadvise_trainer.auto_schedule import HoldThenDecay, hold_then_decay, rule_of
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
@@ -28,6 +29,7 @@ from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.training import train
 
 CAP = 12.0  # epochs of 10 steps
+DECAY = round(10 * DECAY_EPOCHS)
 
 
 def auto(folder: Path, **training: Any) -> Config:
@@ -110,14 +112,14 @@ def test_a_saved_scheduler_knows_when_its_decay_began(tmp_path: Path) -> None:
 
 def test_a_run_ends_with_its_decay_long_before_the_cap(uninterrupted: Path, began: int) -> None:
     made = rates(uninterrupted)
-    assert max(made) == began + 10 < 10 * CAP
-    decay = [made[step] for step in range(began + 1, began + 11)]
-    assert decay == pytest.approx([3e-3 * (1 - i / 10) for i in range(10)])
+    assert max(made) == began + DECAY < 10 * CAP
+    decay = [made[step] for step in range(began + 1, began + DECAY + 1)]
+    assert decay == pytest.approx([3e-3 * (1 - i / DECAY) for i in range(DECAY)])
     document = json.loads((uninterrupted / "training_metrics.json").read_text())
     assert document["stopped"]["policy"] == ENDED_BY_ITSELF
-    assert document["stopped"]["step"] == began + 10
+    assert document["stopped"]["step"] == began + DECAY
     assert document["history"][-1]["eval_loss"] is not None
-    assert document["checkpoints"][-1]["path"].endswith(f"checkpoint-{began + 10}")
+    assert document["checkpoints"][-1]["path"].endswith(f"checkpoint-{began + DECAY}")
 
 
 # In the hold; where the decay begins, before the evaluation that decides; in the decay, between
@@ -217,7 +219,7 @@ def test_an_error_in_the_decision_is_logged_once_and_the_rate_decays_before_the_
     trainer.train()
     assert trainer.state.global_step == 8
     made = [row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row]
-    assert made == [1e-2] * 7 + [5e-3]
+    assert made == [1e-2] * 5 + [7.5e-3, 5e-3, 2.5e-3]
     assert sum("no decision" in record.getMessage() for record in caplog.records) == 1
 
 

@@ -17,7 +17,7 @@ from tiny_models import arguments, equal_dataset, pad, tiny_model
 from ftadvise.annealing import DecayDecision
 from ftadvise.live import Decision
 from ftadvise_trainer.auto_schedule import rule_of
-from ftadvise_trainer.callbacks import advisor, anneal
+from ftadvise_trainer.callbacks import anneal, live_advice
 from ftadvise_trainer.callbacks.advisor import AdvisorCallback
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.finetuner import FineTuner
@@ -56,7 +56,7 @@ def stopped(folder: Path, here: int | None) -> dict[str, Any]:
         return Decision(len(run.eval) == here, "made up", 0.5)
 
     callback = AdvisorCallback(stop=True)
-    with mock.patch.object(advisor, "should_stop", should_stop):
+    with mock.patch.object(live_advice, "should_stop", should_stop):
         trainer = trained(folder, callback, auto=False)
     return {"step": trainer.state.global_step, "stopped": callback.reason is not None}
 

@@ -72,7 +72,7 @@ def hold_then_decay(
     Args:
         optimizer: Its rates are the peak.
         total_steps: Optimizer steps of the longest run that is wanted.
-        decay_steps: Optimizer steps of the decay; about an epoch is a good choice.
+        decay_steps: Optimizer steps of the decay; about two epochs are a good choice.
         warmup_steps: Optimizer steps of the warm-up.
     """
     return LambdaLR(optimizer, HoldThenDecay(warmup_steps, total_steps, decay_steps))

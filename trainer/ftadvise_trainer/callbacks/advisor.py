@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import logging
-import math
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from ftadvise.advising import advise
-from ftadvise.forecasting import Forecast, forecast
-from ftadvise.live import Decision, should_stop
-from ftadvise.reports import words
 from ftadvise_trainer.auto_schedule import rule_of
+from ftadvise_trainer.callbacks import live_advice
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.callbacks.early_stop import EarlyStop
-from ftadvise_trainer.callbacks.history import whole
+from ftadvise_trainer.callbacks.live_advice import POLICY, LiveAdvice
 from ftadvise_trainer.callbacks.run_so_far import decided_by_first, run_so_far, steps_per_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ftadvise.advice import Advice
     from ftadvise.run import Run
 
 logger = logging.getLogger(__name__)
 
-POLICY = "ftadvise"
-LEAST_EVALS = 3  # before the first forecast
-FORECAST, CHANCE = "eval_forecast", "eval_probability_of_improvement"
-
-T = TypeVar("T")
+PREFIX = "eval_"
+FORECAST, CHANCE = PREFIX + live_advice.FORECAST, PREFIX + live_advice.CHANCE
 
 
-class AdvisorCallback(EarlyStop):
+class AdvisorCallback(EarlyStop, LiveAdvice):
     """The advisor in anyone's Trainer: `Trainer(..., callbacks=[AdvisorCallback()])`.
 
     After each evaluation it adds `eval_forecast`, the eval loss to expect at the end of the run,
@@ -45,12 +36,7 @@ class AdvisorCallback(EarlyStop):
     resume restores. The first process decides for all. A training never fails of it: what goes
     wrong is logged once, and the callback says and does nothing more.
 
-    Attributes:
-        advice: The advice for the next run, after the training; None before, on all processes
-            but the first, and where there is nothing to advise from.
-        forecast: The last forecast for the end of the run.
-        decision: The last decision whether to stop.
-        reason: Why the run was stopped, as in `EarlyStop`; None when it was not.
+    Its attributes are those of `LiveAdvice`.
     """
 
     def __init__(
@@ -76,18 +62,11 @@ class AdvisorCallback(EarlyStop):
                 follow each other faster, some have none. Decisions never depend on the clock.
             say: Takes the message at the end; it is logged as a warning when None.
         """
-        super().__init__(None, metric=metric)
+        EarlyStop.__init__(self, None, metric=metric)
+        LiveAdvice.__init__(self, logger, PREFIX, past, share, say)
         self.stop = stop
-        self.past = tuple(past)
-        self.share = share
-        self.say = say or (lambda message: logger.warning("%s", message))
         self.annealer = AnnealOnOnset(metric) if anneal else None
-        self.advice: Advice | None = None
-        self.forecast: Forecast | None = None
-        self.decision: Decision | None = None
         self._moment: tuple[Any, Any, Any] | None = None
-        self._failed = False
-        self._not_before = -math.inf
 
     def verdict(self, log_history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return why the run in progress has to stop, or None; all processes have to ask."""
@@ -98,7 +77,7 @@ class AdvisorCallback(EarlyStop):
             return None
         wanted: dict[str, Any] | None = None
         if state.is_world_process_zero:
-            wanted = self._tried(lambda: self._wanted(args, state))
+            wanted = self.verdict_on(lambda: self._run(args, state))
         if not decided_by_first(wanted is not None, args, state):
             return None
         here = {"epoch": float(state.epoch or 0.0), "step": state.global_step, "policy": POLICY}
@@ -147,7 +126,7 @@ class AdvisorCallback(EarlyStop):
         """
         during = self._moment is not None and 0 < state.global_step < state.max_steps
         if logs is not None and self.metric in logs and during and state.is_world_process_zero:
-            logs |= self._tried(lambda: self._foreseen(args, state)) or {}
+            logs |= self.foreseen(lambda: self._run(args, state))
 
     def on_evaluate(
         self,
@@ -168,11 +147,8 @@ class AdvisorCallback(EarlyStop):
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Say what the next run should be."""
         if self._moment is not None and state.is_world_process_zero:
-            self.advice = self._tried(lambda: advise(self._run(args, state), self.past))
+            self.conclude(lambda: self._run(args, state))
         self._moment = None
-        if (advice := self.advice) is not None:
-            what = ", ".join((words.epochs(advice), words.cadence(advice), words.stopping(advice)))
-            self.say(f"the next run: {what}. {words.said(' '.join(advice.reasons[:2]))}")
 
     def _run(self, args: Any, state: Any) -> Run:
         """Return the run so far; one whose decay has begun is planned to its end."""
@@ -182,36 +158,3 @@ class AdvisorCallback(EarlyStop):
         if rule is None or rule.start is None or per_epoch is None:
             return run
         return replace(run, planned_steps=float(rule.end), planned_epochs=rule.end / per_epoch)
-
-    def _wanted(self, args: Any, state: Any) -> dict[str, Any] | None:
-        run = self._run(args, state)
-        self.decision = should_stop(run, self.past)
-        if not self.decision.stop:
-            return None
-        epoch, step = float(run.eval.epoch[-1]), whole(run.eval.step[-1])
-        return {"reason": self.decision.reason, "epoch": epoch, "step": step, "policy": POLICY}
-
-    def _foreseen(self, args: Any, state: Any) -> dict[str, float]:
-        run = self._run(args, state)
-        if len(run.eval.finite()) < LEAST_EVALS:
-            return {}
-        self.decision = should_stop(run, self.past)
-        found = {CHANCE: self.decision.probability_of_improvement}
-        began = time.monotonic()
-        if run.planned_epochs and began >= self._not_before:
-            self.forecast = forecast(run, at=run.planned_epochs, past=self.past)
-            found[FORECAST] = self.forecast.median
-            ended = time.monotonic()
-            self._not_before = ended + (ended - began) / self.share
-        return {key: value for key, value in found.items() if math.isfinite(value)}
-
-    def _tried(self, work: Callable[[], T]) -> T | None:
-        """Return what `work` returns, or None when it fails, or when something has failed before."""
-        if self._failed:
-            return None
-        try:
-            return work()
-        except Exception as error:  # noqa: BLE001 - a training is worth more than advice about it
-            self._failed = True
-            logger.warning("the advisor says no more: %s: %s", type(error).__name__, error)
-            return None

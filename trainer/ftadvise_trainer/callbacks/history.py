@@ -1,6 +1,6 @@
-"""What the `log_history` of a transformers Trainer tells.
+"""What the rows of a log tell: the `log_history` of a transformers Trainer, and others like it.
 
-Pure functions of it, so that a run that was resumed knows what the run before it knew.
+Pure functions of them, so that a run that was resumed knows what the run before it knew.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ftadvise.run import Run, Series, as_floats
+from ftadvise.run import LearningRates, Run, Series, as_floats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,12 +23,16 @@ def run_of(log_history: Rows, metric: str = "eval_loss") -> Run:
     redo) the last counts.
 
     Args:
-        log_history: `state.log_history`.
+        log_history: `state.log_history`, or rows with the same keys.
         metric: Name of the eval loss in it.
     """
     evals = {row.get("step"): row for row in log_history if metric in row}
     train = [row for row in log_history if "loss" in row]
-    return Run(train=_series("loss", train), eval=_series(metric, list(evals.values())))
+    return Run(
+        train=_series("loss", train),
+        eval=_series(metric, list(evals.values())),
+        lr=_rates(log_history),
+    )
 
 
 def best_of(log_history: Rows, metric: str = "eval_loss") -> dict[str, Any] | None:
@@ -47,6 +51,14 @@ def best_of(log_history: Rows, metric: str = "eval_loss") -> dict[str, Any] | No
 def whole(step: float) -> int | None:
     """Return a step as an integer, or None where it is not known."""
     return int(step) if math.isfinite(step) else None
+
+
+def _rates(log_history: Rows) -> LearningRates:
+    rows = [row for row in log_history if "learning_rate" in row]
+    step, epoch, rate = (
+        as_floats([row.get(key) for row in rows]) for key in ("step", "epoch", "learning_rate")
+    )
+    return LearningRates("learning_rate", step, epoch, rate)
 
 
 def _series(key: str, rows: Rows) -> Series:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import distributed
 
-from ftadvise.run import LearningRates, Run, Settings, as_floats
+from ftadvise.run import Run, Settings
 from ftadvise_trainer.callbacks.history import run_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 def run_so_far(args: Any, state: Any, metric: str = "eval_loss") -> Run:
@@ -30,7 +27,6 @@ def run_so_far(args: Any, state: Any, metric: str = "eval_loss") -> Run:
         epochs = float(args.num_train_epochs)
     return replace(
         run_of(state.log_history, metric),
-        lr=_rates(state.log_history),
         planned_epochs=epochs,
         planned_steps=steps,
         settings=_settings(args, state, epochs),
@@ -56,14 +52,6 @@ def decided_by_first(wanted: bool, args: Any, state: Any) -> bool:
     flag = torch.tensor(int(own), device=args.device)
     distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
     return bool(flag.item())
-
-
-def _rates(log_history: Sequence[Mapping[str, Any]]) -> LearningRates:
-    rows = [row for row in log_history if "learning_rate" in row]
-    step, epoch, rate = (
-        as_floats([row.get(key) for row in rows]) for key in ("step", "epoch", "learning_rate")
-    )
-    return LearningRates("learning_rate", step, epoch, rate)
 
 
 def _settings(args: Any, state: Any, epochs: float | None) -> Settings:

