@@ -1,159 +1,245 @@
 """Reads a corpus of real training logs and counts how many are read right.
 
-    python benchmarks/corpus.py FOLDER [--verbose]
+    python benchmarks/corpus.py FOLDER [--only FORMAT ...] [--show] [--markdown FILE]
 
 FOLDER holds one folder per format and an `index.csv` that names, for each file, the keys of the
-train and eval loss and the number of points.
+train and eval loss and the number of points. A file with a history is right when the keys and the
+number of points agree; one without is right when it ends in an error that says so. `--counts FILE`
+gives the points of event files and the like as their own tools count them (`corpus_counts.py`).
+`--markdown FILE` puts the table between the markers in FILE.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import re
+import time
 import traceback
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from corpus_rulings import RULINGS
+from corpus_truth import Answer, answer, counts_of, index_of
 
 from ftadvise.errors import LogError
 from ftadvise.readers import read, read_all
+from ftadvise.run import Run, Series
 
-if TYPE_CHECKING:
-    from ftadvise.run import Run
+VERDICTS = ("right", "error", "unchecked", "wrong")
+SLOW = 5.0  # seconds
+_VAGUE = "not in any known format"  # says nothing about the file
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
-FORMATS = (
-    "json_history", "bad_json", "jsonl", "jsonl_txt", "trainer_state", "llamafactory",
-    "no_history", "no_loss", "bad_input", "odd", "noeval",
-)  # fmt: skip
-# An error is the right answer here, as long as it says what is wrong.
-ERROR_IS_FINE = ("no_history", "no_loss", "bad_input", "odd")
 
-# Rows of the index that are wrong, with the answer that is right: (train, eval, points) or an
-# error code, and the reason.
-Answer = tuple[str, str, int] | str
-_RULED: dict[str, tuple[Answer, str]] = {
-    "json_history/AloolXO__Final_qualifying_work__average_metrics_gpu.json": (
-        "FT405",
-        "one row of averages per fold, ten folds: final values of ten runs, no curve of one",
-    ),
-    "jsonl/Aorunfa__dinov2_finetune__training_metrics.json": (
-        ("total_loss", "", 7),
-        "the objective is total_loss; ibot_loss is one of its four parts",
-    ),
-    "jsonl/pabgarcialopez__CS-thesis__logs__training_log.json": (
-        "FT405",
-        "each line is the end of another training (num_epochs 50, other sizes): no curve of one",
-    ),
-    "llamafactory/rameyjm7__SFT-Training-LLM__trainer_log.jsonl": (
-        ("loss", "", 656),
-        "two processes wrote every line twice; 656 different steps have a loss",
-    ),
-}
-_CONFIGS: dict[str, tuple[Answer, str]] = {
-    f"jsonl_txt/pabgarcialopez__CS-thesis__examples__AE__{name}__configs.txt": (
-        ("train_loss", "valid_loss", points),
-        "the document among the text holds train_loss and valid_loss for every epoch",
-    )
-    for name, points in (("01", 30), ("02", 20), ("03", 20), ("04", 20))
-}
+@dataclass(frozen=True)
+class Judged:
+    """The verdict on one file: "right", "error" (an honest one), "unchecked" or "wrong".
 
-OVERRULED = {**_RULED, **_CONFIGS}
+    `alone` is the verdict by the index and the counts, without the rulings.
+    """
+
+    name: str
+    file: str
+    verdict: str
+    why: str
+    seconds: float
+    alone: str
 
 
 def main() -> int:
-    """Print the table; return 1 when a file is read wrongly or ends in a traceback."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the table; return 1 when a file is read wrongly."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--only", nargs="+", metavar="FORMAT", help="these formats alone")
+    parser.add_argument("--show", action="store_true", help="list what is not right, and why")
+    parser.add_argument("--all", action="store_true", help="list every file")
+    parser.add_argument("--counts", type=Path, help="what corpus_counts.py wrote")
+    parser.add_argument("--markdown", type=Path, help="a page with markers for the table")
     options = parser.parse_args()
-    index = _index(options.folder)
-    total: Counter[str] = Counter()
-    print(f"{'format':<14}{'files':>6}{'right':>7}{'error':>7}{'wrong':>7}")
-    lines: list[str] = []
-    for name in FORMATS:
-        files = sorted(path for path in (options.folder / name).glob("*") if path.is_file())
-        counts: Counter[str] = Counter()
-        for file in files:
-            key = f"{name}/{file.name}"
-            verdict, why = judge(file, index.get(key, {}), name, key)
-            counts[verdict] += 1
-            if verdict != "right":
-                lines.append(f"{verdict:<6} {key}: {why}")
-        total += counts
-        print(f"{name:<14}{len(files):>6}" + "".join(f"{counts[v]:>7}" for v in VERDICTS))
-    print(f"{'all':<14}{total.total():>6}" + "".join(f"{total[v]:>7}" for v in VERDICTS))
-    if options.verbose:
-        print(*lines, sep="\n")
-        print(*(f"overruled {k}: {why}" for k, (_, why) in OVERRULED.items()), sep="\n")
-    return 1 if total["wrong"] else 0
+    judged = judge_all(options.folder, options.only or (), counts_of(options.counts))
+    rows = table(judged)
+    print(
+        *(" ".join(f"{c:>10}" if i else f"{c:<16}" for i, c in enumerate(r)) for r in rows),
+        sep="\n",
+    )
+    _print_details(judged, options.show, options.all)
+    if options.markdown:
+        _write_markdown(options.markdown, rows, _rulings_in(judged))
+    return 1 if any(one.verdict == "wrong" for one in judged) else 0
 
 
-VERDICTS = ("right", "error", "wrong")
+def judge_all(
+    folder: Path, only: list[str] | tuple[str, ...], counts: dict[str, dict[str, int]]
+) -> list[Judged]:
+    """Judge every file in the folders of `folder`, or in those named `only`."""
+    index = index_of(folder)
+    judged: list[Judged] = []
+    for part in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if only and part.name not in only:
+            continue
+        for file in sorted(path for path in part.iterdir() if path.is_file()):
+            key = f"{part.name}/{file.name}"
+            said = answer(file, part.name, index.get(key, {}), counts.get(key))
+            expected = RULINGS[key][0] if key in RULINGS else said
+            started = time.monotonic()
+            verdict, why = judge(file, expected)
+            seconds = time.monotonic() - started
+            alone = judge(file, said)[0] if key in RULINGS else verdict
+            judged.append(Judged(part.name, key, verdict, why, seconds, alone))
+    return judged
 
 
-def _index(folder: Path) -> dict[str, dict[str, str]]:
-    with (folder / "index.csv").open(encoding="utf-8", newline="") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
-
-
-def judge(file: Path, row: dict[str, str], name: str, key: str) -> tuple[str, str]:
-    """Return "right", "error" (an honest one) or "wrong" for one file, and why."""
-    expected = OVERRULED[key][0] if key in OVERRULED else None
+def judge(file: Path, expected: Answer) -> tuple[str, str]:
+    """Return the verdict on one file, and what was found."""
     try:
         run, runs = read(file), read_all(file)
     except LogError as error:
-        if isinstance(expected, str):
-            return ("right" if error.code == expected else "wrong"), f"{error.code} {error}"
-        fine = name in ERROR_IS_FINE or not _has_history(row, name)
-        return ("error" if fine else "wrong"), f"{error.code} {error}"
+        found = f"{error.code} {error}"
+        if expected.error == "no":
+            return "wrong", f"expected {_shown(expected)}; found {found}"
+        if _VAGUE in error.message:
+            return "wrong", f"expected an error that says what the file is; found {found}"
+        if expected.code and error.code != expected.code:
+            return "wrong", f"expected {expected.code}; found {found}"
+        return "error", found
     except Exception:  # noqa: BLE001 - a traceback is what this counts
         return "wrong", traceback.format_exc(limit=-2)
-    if isinstance(expected, str):
-        return "wrong", f"read, where {expected} is right"
-    keys = (_last(run.train.key), _last(run.eval.key))
-    if expected is not None:
-        ok = (*keys, _points(run)) == expected
-        return ("right" if ok else "wrong"), f"read {keys}, {_points(run)}; expected {expected}"
-    if name in ERROR_IS_FINE or name == "noeval":
-        return "right", f"read {keys}, {_points(run)} points"
-    return _compare(run, runs, row, name, keys)
+    found = (
+        f"{run.source.format}: train {run.train.key} {len(run.train)}, "
+        f"eval {run.eval.key} {len(run.eval)}, runs {len(runs)}"
+    )
+    verdict = _compare(run, runs, expected)
+    if verdict == "wrong":
+        found = f"expected {_shown(expected)}; found {found}"
+    return verdict, found
 
 
-def _has_history(row: dict[str, str], name: str) -> bool:
-    if name in ("trainer_state", "noeval"):
+def _compare(run: Run, runs: list[Run], expected: Answer) -> str:
+    """Return the verdict on the runs in a file, of which `run` is the one that is taken.
+
+    An index speaks of a file: of several runs in it, any may be the one that it means, or all.
+    """
+    if expected.error == "yes":
+        return "wrong"
+    if expected.counts is not None:
+        good = _counted(run.train, expected.counts) and _counted(run.eval, expected.counts)
+        if expected.eval is None and not len(run.eval):
+            good = False
+        return "right" if good else "wrong"
+    if not any(_agrees(one, expected, _lengths(runs)) for one in [run, *runs]):
+        return "wrong"
+    known = expected.train is not None and (expected.points or expected.exact)
+    return "right" if known else "unchecked"
+
+
+def _agrees(run: Run, expected: Answer, together: set[int]) -> bool:
+    for key, series in ((expected.train, run.train), (expected.eval, run.eval)):
+        if key is not None and not same_key(series.key, key):
+            return False
+    if expected.exact is not None:
+        train, held_out = expected.exact
+        return len(run.train) in train and len(run.eval) in held_out
+    lengths = _lengths([run]) | together
+    return not expected.points or bool(set(expected.points) & lengths)
+
+
+def _lengths(runs: list[Run]) -> set[int]:
+    """Return the numbers of points that an index may mean.
+
+    In a list of rows it counts all of them: train, eval, and one for the end.
+    """
+    train, held_out = sum(len(run.train) for run in runs), sum(len(run.eval) for run in runs)
+    both = train + held_out
+    return {train, held_out, both, both + len(runs)}
+
+
+def _counted(series: Series, counts: dict[str, int]) -> bool:
+    """Whether the file has a series of that name and length (or there is none to check)."""
+    if not len(series):
         return True
-    return bool(row.get("train_loss_key") or row.get("val_loss_key"))
+    return any(same_key(series.key, name) and n == len(series) for name, n in counts.items())
 
 
-def _compare(
-    run: Run, runs: list[Run], row: dict[str, str], name: str, keys: tuple[str, str]
-) -> tuple[str, str]:
-    expected = (row.get("train_loss_key", ""), row.get("val_loss_key", ""))
-    if name == "trainer_state":
-        expected = ("loss", "eval_loss")
-    points = int(row.get("n_points") or 0)
-    wrong: list[str] = []
-    if keys != expected:
-        wrong.append(f"keys {keys}, index {expected}")
-    if name == "trainer_state":
-        counts = {len(run.eval)}
-    elif run.restarts:  # the index counts the rows of all starts
-        counts = {sum(len(r.train) for r in runs), sum(len(r.eval) for r in runs)}
-    else:
-        # In a list of rows the index counts all of them, train and eval, and one for the end.
-        both = len(run.train) + len(run.eval)
-        counts = {len(run.train), len(run.eval), both, both + 1}
-    if points not in counts:
-        wrong.append(f"points {sorted(counts)}, index {points}")
-    return ("wrong", "; ".join(wrong)) if wrong else ("right", "")
+def same_key(found: str | None, expected: str) -> bool:
+    """Return whether both name one series; containers before a dot or slash do not count.
+
+    A sum of losses (`train/box_loss + ...`) is the series that its first part names.
+    """
+    if not found or not expected:
+        return not found and not expected
+    first = re.split(r"\s*\+\s*", found)[0]
+    parts = re.split(r"[./]", first)
+    wanted = _plain(expected)
+    return any(_plain("_".join(parts[place:])) == wanted for place in range(len(parts)))
 
 
-def _points(run: Run) -> int:
-    return max(len(run.train), len(run.eval))
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def _last(key: str | None) -> str:
-    return (key or "").rpartition(".")[2]
+def _shown(expected: Answer) -> str:
+    if expected.error == "yes":
+        return f"an error {expected.code}".rstrip()
+    if expected.counts is not None:
+        losses = {n: c for n, c in expected.counts.items() if "loss" in n.lower()}
+        return f"one of {losses}" + ("" if expected.eval is None else ", no eval")
+    if expected.train is None:
+        return f"a run of {expected.points or 'any'} points"
+    sizes = [sorted(part) for part in expected.exact] if expected.exact else expected.points
+    held_out = "any eval" if expected.eval is None else expected.eval or "no eval"
+    return f"{expected.train or 'no train'}, {held_out}, {sizes}"
+
+
+def table(judged: list[Judged]) -> list[tuple[str, ...]]:
+    """Return the rows of the table: the header, one per format, and all together."""
+    rows: list[tuple[str, ...]] = [("format", "files", *VERDICTS)]
+    for name in dict.fromkeys(one.name for one in judged):
+        found = Counter(one.verdict for one in judged if one.name == name)
+        rows.append((name, str(found.total()), *(str(found[v]) for v in VERDICTS)))
+    total = Counter(one.verdict for one in judged)
+    rows.append(("all", str(total.total()), *(str(total[v]) for v in VERDICTS)))
+    return rows
+
+
+def _print_details(judged: list[Judged], show: bool, everything: bool) -> None:
+    good = sum(one.verdict != "wrong" for one in judged)
+    print(f"\n{good} of {len(judged)} not wrong ({good / max(len(judged), 1):.1%})")
+    print(_rulings_in(judged))
+    for one in judged:
+        if everything or (show and one.verdict in ("wrong", "unchecked")):
+            print(f"{one.verdict:<9} {one.file}: {one.why}")
+        if one.seconds > SLOW:
+            print(f"slow      {one.file}: {one.seconds:.1f} s")
+    if show:
+        names = {one.file for one in judged}
+        print(
+            *(f"ruled     {k}: {why}" for k, (_, why) in RULINGS.items() if k in names), sep="\n"
+        )
+
+
+def _rulings_in(judged: list[Judged]) -> str:
+    ruled = sum(one.file in RULINGS for one in judged)
+    wrong = sum(one.alone == "wrong" for one in judged)
+    unchecked = sum(one.alone == "unchecked" for one in judged)
+    return (
+        f"For {ruled} of the {len(judged)} files a ruling decided. By the index and the counts "
+        f"alone {wrong} would be wrong and {unchecked} unchecked."
+    )
+
+
+def _write_markdown(page: Path, rows: list[tuple[str, ...]], below: str) -> None:
+    header, *body = rows
+    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in body]
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise SystemExit(f"{page}: no markers {BEGIN} {END}")
+    text = "\n".join([before + BEGIN, *lines, "", below, END + after])
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

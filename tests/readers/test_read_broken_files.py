@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from made_damage import at_most, check
+from made_hostile import hostile
 
-from ftadvise.errors import LogError
-from ftadvise.readers import read
+from ftadvise.errors import FtadviseError, LogError
+from ftadvise.readers import read, read_all
 from ftadvise.readers.documents import parse
 from ftadvise.readers.source import Source
 
@@ -152,3 +156,60 @@ def test_a_log_with_the_newest_row_first_is_one_run_and_not_many(tmp_path: Path)
     rows = {"epoch": [4, 3, 2, 1], "loss": [1.2, 1.5, 2.0, 3.0]}
     run = read(write(tmp_path, json.dumps(rows)))
     assert run.train.loss.tolist() == [3.0, 2.0, 1.5, 1.2]
+
+
+HOSTILE = hostile()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_end_in_runs_or_in_an_error(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, HOSTILE[name])
+    message = ""
+    try:
+        with at_most(5, name):
+            runs = read_all(path)
+        for run in runs:
+            check(run)
+    except FtadviseError as error:
+        message = error.message
+    assert message.isprintable()
+    assert " failed: " not in message
+
+
+def test_hostile_files_take_little_memory(tmp_path: Path) -> None:
+    for number, content in enumerate(HOSTILE.values()):
+        write(tmp_path, content, f"{number}.log")
+    program = """
+import pathlib, resource, sys
+from ftadvise.errors import FtadviseError
+from ftadvise.readers import read_all
+for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    try:
+        read_all(path)
+    except FtadviseError:
+        pass
+    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert taken < 300, f"{path.name}: {taken:.0f} MB"
+"""
+    arguments = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+    names = [f"{number}: {name}" for number, name in enumerate(HOSTILE)]
+    assert done.returncode == 0, f"{done.stderr[-500:]} of {names}"
+
+
+def test_what_is_left_of_a_hostile_file_is_read(tmp_path: Path) -> None:
+    def lengths(name: str) -> list[int]:
+        runs = read_all(write(tmp_path, HOSTILE[name]))
+        return [len(run.train) for run in runs if run.source.format == "json_history"]
+
+    assert lengths("UTF-16 with a mark") == [2000]
+    assert lengths("two marks") == [2000]
+    assert lengths("NUL bytes after rows") == [2000]
+    assert lengths("blank lines") == [2]
+    assert lengths("a name of 100,000 letters") == [2]
+    assert lengths("rows on one line") == [10_000]
+
+
+def test_of_a_name_that_stands_twice_the_last_one_counts(tmp_path: Path) -> None:
+    run = read(write(tmp_path, '{"loss": [9, 9], "loss": [2, 1]}'))
+    assert run.train.loss.tolist() == [2, 1]

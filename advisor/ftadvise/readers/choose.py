@@ -2,25 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ftadvise.readers import clock
 from ftadvise.readers.draft import Curve, Draft
-from ftadvise.readers.keys import is_split_word
-from ftadvise.readers.tables import finite
-from ftadvise.readers.wanted import ANY, Wanted
+from ftadvise.readers.keys import EVAL_WORDS, is_split_word, split_of
+from ftadvise.readers.tables import Column, Table, finite
+from ftadvise.readers.wanted import (
+    ANY,
+    NoSuchSeries,
+    Wanted,
+    listed,
+    match,
+    none_left,
+    none_of,
+    several_of,
+)
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
-    from ftadvise.readers.tables import Column, Table
+    from collections.abc import Iterable
+
     from ftadvise.run import FloatArray
 
+Losses = dict[str, Column | None]
 
-def draft(table: Table, wanted: Wanted = ANY) -> Draft | None:
-    """Return what `table` says about a run, or None when it holds no loss."""
-    chosen = _losses(table, wanted)
+ROLES = ("train", "eval")
+TEST = EVAL_WORDS["test"]  # preference from which data are those of a test
+
+
+def drafts(tables: list[Table], wanted: Wanted = ANY, others: Iterable[str] = ()) -> list[Draft]:
+    """Return what the tables say about runs; those without a loss are left out.
+
+    Args:
+        tables: One per run, or one for the train and one for the eval loss of a run.
+        wanted: The series that were asked for by name.
+        others: Names of further series that the log has, to say so when one is asked for.
+
+    Raises:
+        NoSuchSeries: FT409, no series has the name that was asked for, or several have.
+    """
+    decided = _by_name(tables, wanted, others)
+    found = (_draft(table, own) for table, own in zip(tables, decided, strict=True))
+    drafts = [made for made in found if made is not None]
+    if not drafts and "" in (wanted.key, wanted.eval_key) and any(map(_has_loss, tables)):
+        raise none_left()
+    return drafts
+
+
+def _has_loss(table: Table) -> bool:
+    return not table.summary and any(c.meaning.role in ROLES for c in table.columns)
+
+
+def _draft(table: Table, decided: Losses) -> Draft | None:
+    chosen = _losses(table, decided)
     if not chosen or table.summary:
         return None
     made = Draft(table.path)
@@ -32,28 +70,71 @@ def draft(table: Table, wanted: Wanted = ANY) -> Draft | None:
     axes = _Axes(table, lead)
     made.notes.extend(axes.notes)
     for role, column in chosen.items():
-        made.curves[role] = axes.curve(column)
+        rivals = () if role in decided else _rivals(table, role, column)
+        made.curves[role] = replace(axes.curve(column), key=_key(table, column), rivals=rivals)
     made.total_steps = _constant(table)
     for column in table.columns:
         if column.meaning.role == "gradient":
             made.gradients[column.name] = int((~np.isfinite(column.value)).sum())
-    _say_what_was_left(table, chosen, made)
     return made
 
 
-def _losses(table: Table, wanted: Wanted) -> dict[str, Column]:
-    chosen: dict[str, Column] = {}
-    train = _best([c for c in table.columns if c.meaning.role == "train"])
-    if train is not None:
-        chosen["train"] = train
-    evals = [c for c in table.columns if c.meaning.role == "eval"]
+def _by_name(tables: list[Table], wanted: Wanted, others: Iterable[str]) -> list[Losses]:
+    """Return for each table the columns that were asked for, None where it has them not."""
+    decided: list[Losses] = [{} for _ in tables]
+    known = [name for table in tables for c in table.columns for name in _names(table, c)[:1]]
+    for role in ROLES:
+        name = wanted.of(role)
+        if name is None:
+            continue
+        found = [_called(table, name) if name else [] for table in tables]
+        if name and not any(found):
+            raise none_of(name, [*known, *others])
+        # Of `train.loss` and `val.loss` the name `loss` means, for a train loss, the first.
+        right = any(c.meaning.role == role for columns in found for c in columns)
+        for own, columns in zip(decided, found, strict=True):
+            own[role] = _only([c for c in columns if c.meaning.role == role or not right], name)
+    for own in decided:
+        if own.get("train") is not None and own.get("train") is own.get("eval"):
+            raise NoSuchSeries(
+                f"{clean(wanted.key, 80)!r} cannot be the train and the eval loss at once",
+                hint=f"The log has {listed([*known, *others])}.",
+            )
+    return decided
+
+
+def _called(table: Table, name: str) -> list[Column]:
+    """Return the columns that `name` means: those that it names best."""
+    if table.summary:
+        return []
+    marks = [(max(match(own, name) for own in _names(table, c)), c) for c in table.columns]
+    best = max((mark for mark, _ in marks), default=0)
+    return [column for mark, column in marks if mark == best and mark]
+
+
+def _names(table: Table, column: Column) -> tuple[str, str]:
+    """Return the name of a column, and the same with the containers that it lies in."""
+    return column.name, ".".join([*table.path, column.name])
+
+
+def _only(columns: list[Column], name: str) -> Column | None:
+    if len({column.name for column in columns}) > 1:
+        raise several_of(name, [column.name for column in columns])
+    return max(columns, key=lambda column: column.value.size, default=None)
+
+
+def _losses(table: Table, decided: Losses) -> dict[str, Column]:
+    taken = list(decided.values())
+    left = [c for c in table.columns if not any(c is one for one in taken)]
+    trains = [c for c in left if c.meaning.role == "train"]
+    train = decided["train"] if "train" in decided else _best(trains)
+    evals = [c for c in left if c.meaning.role == "eval"]
     if train is not None and any(c.meaning.rest == train.meaning.rest for c in evals):
         # `rnn_loss` goes with `val_rnn_loss`, unless there is a `val_loss`.
         evals = [c for c in evals if c.meaning.rest in ((), train.meaning.rest)]
-    held_out = _best(evals)
-    if held_out is not None:
-        chosen["eval"] = held_out
-    return chosen
+    held_out = decided["eval"] if "eval" in decided else _best(evals)
+    both = {"train": train, "eval": held_out}
+    return {role: column for role, column in both.items() if column is not None}
 
 
 def _best(columns: list[Column], size: int | None = None) -> Column | None:
@@ -71,7 +152,7 @@ def _best(columns: list[Column], size: int | None = None) -> Column | None:
 
 def _eval_rank(column: Column) -> tuple[int, ...]:
     kind, preference = column.meaning.rank
-    return (kind >= 5, preference >= 5, kind, preference)
+    return (kind >= 5, preference >= TEST, kind, preference)
 
 
 def _constant(table: Table) -> float | None:
@@ -81,20 +162,24 @@ def _constant(table: Table) -> float | None:
     return None
 
 
-def _say_what_was_left(table: Table, chosen: dict[str, Column], made: Draft) -> None:
-    for role, column in chosen.items():
-        if role == "rate":
-            continue
-        rivals = [
-            c.name for c in table.columns
-            if c.meaning.role == role and c is not column and c.value.size > 1
-            and c.meaning.rank[0] <= column.meaning.rank[0]
-        ]  # fmt: skip
-        if rivals:
-            names = ", ".join(clean(name, 60) for name in rivals[:5])
-            made.notes.append(
-                f"Took {clean(column.name, 60)} as the {role} loss; the log also has {names}."
-            )
+def _rivals(table: Table, role: str, column: Column) -> tuple[str, ...]:
+    """Return the names of the series that are as likely the one that is meant as `column`."""
+    if role == "rate":
+        return ()
+    rank = column.meaning.rank
+    return tuple(
+        c.name for c in table.columns
+        if c.meaning.role == role and c is not column and c.value.size > 1
+        and c.meaning.rank[0] <= rank[0] and (c.meaning.rank[1] < TEST or rank[1] >= TEST)
+    )  # fmt: skip
+
+
+def _key(table: Table, column: Column) -> str:
+    """Return the name of a series; `test.loss` where only its container says that it is of tests."""
+    meaning = column.meaning
+    if meaning.role != "eval" or meaning.rank[1] < TEST or split_of(column.name):
+        return column.name
+    return ".".join([next(p for p in reversed(table.path) if split_of(p)), column.name])
 
 
 class _Axes:

@@ -195,13 +195,23 @@ def _merged(
     curves: dict[str, Curve] = {}
     for role, curve in draft.curves.items():
         index = mine[role]
-        kept = _latest(curve.time(axis)[index], (cuts or {}).get(role, {}))
+        own_cuts = (cuts or {}).get(role, {})
+        if not own_cuts and index.size == len(curve) and _goes_on(curve.time(axis), index):
+            curves[role] = curve
+            continue
+        kept = _latest(curve.time(axis)[index], own_cuts)
         curves[role] = curve.take(index[kept])
     return replace(
         draft,
         curves={role: c for role, c in curves.items() if len(c)},
         notes=list(draft.notes),
     )
+
+
+def _goes_on(time: FloatArray, index: IntArray) -> bool:
+    """Return whether the points are in their own order and each is later than the one before."""
+    in_order = not (index[1:] < index[:-1]).any()
+    return in_order and not (time[1:] <= time[:-1]).any()
 
 
 def _latest(time: FloatArray, cuts: dict[int, float]) -> IntArray:

@@ -17,7 +17,9 @@ from ftadvise.errors import LogError
 if TYPE_CHECKING:
     from ftadvise.readers.source import Source
 
-_BETWEEN = re.compile(r"[\s,]*")
+# Marks of byte order stand between files that were joined, zeros where a disk lost what was there.
+BETWEEN = " \t\r\n,\ufeff\0"
+_BETWEEN = re.compile(rf"[\s{BETWEEN}]*")
 _JSON_OPENING = re.compile(
     r'\{\s*["}]'
     r"|\[\s*(?:[\[{\]\"]|-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?\s*[,\]]|NaN|-?Infinity|null)"
@@ -25,6 +27,7 @@ _JSON_OPENING = re.compile(
 _LINE_OPENING = re.compile(r'\n[ \t]*\{\s*"')
 
 MAX_FAILURES = 1000  # documents over several lines that turn out to be none
+_MAX_COST = 4  # times the text that may be read in vain for them
 
 _Decode = Callable[[str, int], tuple[Any, int]]
 
@@ -45,17 +48,14 @@ class Documents:
 def sniff(source: Source) -> float:
     """Return how much the beginning of the file looks like JSON, from 0 to 0.5."""
     head = opening(source)
-    if _JSON_OPENING.match(head.lstrip(" \t\r\n,")):
+    if _JSON_OPENING.match(head.lstrip(BETWEEN)):
         return 0.5
     return 0.2 if _LINE_OPENING.search(head) else 0.0
 
 
 def opening(source: Source) -> str:
     """Return the first 64 KiB as text."""
-    head = source.head
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return head.decode("utf-16", errors="replace")
-    return head.decode("utf-8-sig", errors="replace")
+    return source.head.decode(source.encoding, errors="replace")
 
 
 def parse(source: Source) -> Documents:
@@ -73,13 +73,41 @@ def _parse(text: str, label: str) -> Documents:
     except json.JSONDecodeError:
         return _Scan(text, label).run()
     except RecursionError:
-        raise _too_deep(label) from None
+        raise too_deep(label) from None
     except ValueError:  # an integer with more digits than Python converts
         return _Scan(text, label).run()
 
 
-def _integer(digits: str) -> int | float:
+def integer(digits: str) -> int | float:
+    """Return the number that `digits` are, as a float where Python would not convert them."""
     return int(digits) if len(digits) < 400 else float(digits)
+
+
+def values_in(line: str) -> list[Any]:
+    """Return the objects and lists on a line of JSON Lines, of which there may be several.
+
+    Raises:
+        ValueError: One of them is no JSON, or something else.
+    """
+    values: list[Any] = []
+    at = 0
+    while at < len(line):
+        if line[at] not in "{[":
+            raise ValueError
+        value, end = _DECODE(line, at)
+        values.append(value)
+        between = _BETWEEN.match(line, end)
+        at = between.end() if between else end
+    return values
+
+
+def skipped_lines(count: int, first: int) -> str:
+    """Return the note that `count` lines, the first of them `first`, were left out."""
+    lines = "line is" if count == 1 else "lines are"
+    return f"{count} {lines} no JSON and skipped, the first is line {first}."
+
+
+_DECODE: _Decode = json.JSONDecoder(parse_int=integer).raw_decode
 
 
 class _Scan:
@@ -93,10 +121,11 @@ class _Scan:
         self.first_skipped = 0
         self.notes: list[str] = []
         self.failures = 0
+        self.cost = 0
         self.line_end = 0
 
     def run(self) -> Documents:
-        decode = json.JSONDecoder(parse_int=_integer).raw_decode
+        decode = _DECODE
         position = self._next(0)
         while position < len(self.text):
             if self.text[position] in "{[":
@@ -107,11 +136,7 @@ class _Scan:
         if not self.values:
             raise LogError(f"{self.label}: not in any known format", code="FT404")
         if self.skipped:
-            lines = "line is" if self.skipped == 1 else "lines are"
-            self.notes.append(
-                f"{self.skipped} {lines} no JSON and skipped, the first is line "
-                f"{self.first_skipped}."
-            )
+            self.notes.append(skipped_lines(self.skipped, self.first_skipped))
         return Documents(self.values, tuple(self.notes))
 
     def _next(self, position: int) -> int:
@@ -136,24 +161,25 @@ class _Scan:
                 return self._skip(start)
             return self._broken(start + error.pos, error.msg)
         except RecursionError:
-            raise _too_deep(self.label) from None
+            raise too_deep(self.label) from None
         self.values.append(value)
         return start + length
 
     def _long_document(self, decode: _Decode, start: int, newline: int) -> int:
-        if self.failures >= MAX_FAILURES:
+        if self.failures >= MAX_FAILURES or self.cost > _MAX_COST * len(self.text):
             return self._skip(start)
         try:
             value, end = decode(self.text, start)
         except json.JSONDecodeError as error:
             self.failures += 1
+            self.cost += error.pos - start
             # A string can only be unterminated at the end of the file: cut off, not a bad line.
             cut_off = error.msg.startswith("Unterminated")
             if not cut_off and error.pos <= self._next(newline) < len(self.text):
                 return self._skip(start)
             return self._broken(error.pos, error.msg)
         except RecursionError:
-            raise _too_deep(self.label) from None
+            raise too_deep(self.label) from None
         self.values.append(value)
         return end
 
@@ -183,5 +209,6 @@ class _Scan:
         return newline if newline >= 0 else len(self.text)
 
 
-def _too_deep(label: str) -> LogError:
+def too_deep(label: str) -> LogError:
+    """Return the error for a file that nests lists in lists in lists."""
     return LogError(f"{label}: JSON nested too deeply to be a training log", code="FT404")

@@ -27,6 +27,7 @@ class Curve:
         value: The losses or learning rates.
         size: Length of the list in the log, holes included.
         rest: The words that tell its name from others of its role.
+        rivals: Names of the series that it was chosen from, as likely as this one.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Curve:
     value: FloatArray
     size: int
     rest: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.value.size

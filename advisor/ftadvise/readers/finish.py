@@ -33,6 +33,9 @@ def runs_of(draft: Draft, name: str, planned_epochs: float | None = None) -> lis
 
 def _never_back(time: FloatArray) -> FloatArray:
     """Return `time` with NaN where it is behind an earlier point or infinite."""
+    # Most are in order as they are; a copy of each would double the memory of a long log.
+    if np.isfinite(time).all() and not (time[1:] < time[:-1]).any():
+        return time
     known = np.where(np.isfinite(time), time, np.nan)
     latest = np.fmax.accumulate(known) if known.size else known
     return np.where(known < latest, np.nan, known)
@@ -152,7 +155,11 @@ def _run(draft: Draft, name: str) -> Run:
             nonfinite[curve.key] = int((~finite).sum())
         loss = np.where(finite, curve.value, np.nan)
         series[role] = Series(
-            curve.key, as_floats(curve.step), as_floats(curve.epoch), as_floats(loss)
+            curve.key,
+            as_floats(curve.step),
+            as_floats(curve.epoch),
+            as_floats(loss),
+            rivals=curve.rivals,
         )
     run = Run(
         train=series["train"],

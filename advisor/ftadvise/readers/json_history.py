@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from ftadvise.readers import documents
+from ftadvise.readers import documents, long_documents
 from ftadvise.readers.source import Reader, Source
 from ftadvise.readers.values import read_value
 
@@ -18,7 +18,7 @@ def read(source: Source) -> list[Run]:
     Raises:
         LogError: FT404 broken, FT405 no history in it, FT406 a history of something else.
     """
-    parsed = documents.parse(source)
+    parsed = long_documents.parse(source)
     return read_value(source, _joined(parsed.values), parsed.notes)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ftadvise.readers.keys import Meaning, is_split_word, meaning
 from ftadvise.readers.tables import Column, Table, number
+from ftadvise.readers.wanted import ANY, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,19 +17,26 @@ Row = dict[str, Any]
 
 MAX_COLUMNS = 2000
 # Where one list holds rows of several runs, or of train and eval, these say which.
-_RUN_KEYS = (
+RUN_KEYS = (
     "run", "run_id", "run_name", "fold", "seed", "trial", "experiment", "model", "model_name"
 )  # fmt: skip
 _SPLIT_KEYS = ("split", "mode", "phase", "stage", "type", "event", "subset", "set", "kind")
-_LABEL_KEYS = (*_RUN_KEYS, "name", "id", "label", "dataset", "task", "client", "client_id")
+_LABEL_KEYS = (*RUN_KEYS, "name", "id", "label", "dataset", "task", "client", "client_id")
+_VALUE_KEYS = ("value", "v", "y")
 # transformers ends its history with a row of means over the whole run.
 _END_OF_RUN = ("train_runtime", "train_samples_per_second")
 
 
-def tables_of(rows: Sequence[Row], path: tuple[str, ...], other: list[str]) -> list[Table]:
-    """Return one table per run in `rows`; names without a meaning are added to `other`."""
+def tables_of(
+    rows: Sequence[Row], path: tuple[str, ...], other: list[str], wanted: Wanted = ANY
+) -> list[Table]:
+    """Return one table per run in `rows`; names without a meaning are added to `other`.
+
+    Columns that are `wanted` are kept whatever their names mean.
+    """
     return [
-        _table(part, (*path, label) if label else path, other) for label, part in _by_run(rows)
+        _table(part, (*path, label) if label else path, other, wanted)
+        for label, part in by_run(rows)
     ]
 
 
@@ -43,8 +51,9 @@ def label_of(row: Row) -> str:
     return ""
 
 
-def _by_run(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    key = next((key for key in _RUN_KEYS if key in rows[0]), None)
+def by_run(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the rows of each run with its label, which is "" where they are of one."""
+    key = next((key for key in RUN_KEYS if key in rows[0]), None)
     parts: dict[str, list[Row]] = {}
     if key is not None:
         for row in rows:
@@ -64,20 +73,32 @@ class _Values:
         self.value: list[float] = []
 
 
-def _table(rows: Sequence[Row], path: tuple[str, ...], other: list[str]) -> Table:
-    found = _Columns(path, _split_key(rows))
+def _table(rows: Sequence[Row], path: tuple[str, ...], other: list[str], wanted: Wanted) -> Table:
+    found = _Columns(path, split_key_of(rows), wanted)
     for place, row in enumerate(rows):
-        # A log that counts tokens has `train_runtime` in every row; the last has no loss.
-        if "loss" not in row and (_END_OF_RUN[0] in row or _END_OF_RUN[1] in row):
-            continue
-        found.add(place, row)
+        if not sums_up_the_run(row):
+            found.add(place, row)
     other.extend(name for name, column in found.columns.items() if column is None)
     table = Table(path, [_column(name, c, len(rows)) for name, c in found.known()], rows=True)
-    table.summary = _summary(table, rows)
+    table.summary = summary_of(table, rows)
     return table
 
 
-def _split_key(rows: Sequence[Row]) -> str:
+def sums_up_the_run(row: Row) -> bool:
+    """Return whether a row is about the whole run and not about a moment of it."""
+    # A log that counts tokens has `train_runtime` in every row; the last has no loss.
+    return "loss" not in row and (_END_OF_RUN[0] in row or _END_OF_RUN[1] in row)
+
+
+def are_points(rows: Sequence[Row], path: tuple[str, ...]) -> str:
+    """Return the key of the values in a list of `{step, value}`, or "" where it is none."""
+    key = next((key for key in _VALUE_KEYS if key in rows[0]), "")
+    if not path or any(meaning(name).role in ("train", "eval") for name in rows[0]):
+        return ""
+    return key
+
+
+def split_key_of(rows: Sequence[Row]) -> str:
     """Return the key by which rows say whether they are about train or eval data, or ""."""
     for key in _SPLIT_KEYS:
         seen = {row[key] for row in rows[:1000] if isinstance(row.get(key), str)}
@@ -87,8 +108,9 @@ def _split_key(rows: Sequence[Row]) -> str:
 
 
 class _Columns:
-    def __init__(self, path: tuple[str, ...], split_key: str) -> None:
+    def __init__(self, path: tuple[str, ...], split_key: str, wanted: Wanted) -> None:
         self.path = path
+        self.wanted = wanted
         self.split_key = split_key
         self.columns: dict[str, _Values | None] = {}
 
@@ -96,9 +118,8 @@ class _Columns:
         return ((n, c) for n, c in self.columns.items() if c is not None and c.value)
 
     def add(self, place: int, row: Row, prefix: str = "", depth: int = 0) -> None:
-        mark = row.get(self.split_key) if self.split_key else None
-        if isinstance(mark, str) and not prefix and is_split_word(mark):
-            prefix = f"{mark}."
+        if self.split_key and not prefix:
+            prefix = prefix_of(row, self.split_key)
         for key, value in row.items():
             name = prefix + key if prefix else key
             if type(value) is float or type(value) is int:
@@ -121,13 +142,25 @@ class _Columns:
             return self.columns[name]
         if len(self.columns) >= MAX_COLUMNS:
             return None
-        *above, key = name.split(".")
-        means = meaning(key, (*self.path, *above))
-        if means.role == "other" and above and is_split_word(key):  # {"loss": {"train": 1.0}}
-            means = meaning(name)
-        column = None if means.role == "other" else _Values(means)
+        means = meaning_of(name, self.path, self.wanted)
+        column = None if means is None else _Values(means)
         self.columns[name] = column
         return column
+
+
+def prefix_of(row: Row, split_key: str) -> str:
+    """Return what a row that says which data it is about puts before its names, or ""."""
+    mark = row.get(split_key)
+    return f"{mark}." if isinstance(mark, str) and is_split_word(mark) else ""
+
+
+def meaning_of(name: str, path: tuple[str, ...], wanted: Wanted) -> Meaning | None:
+    """Return what a column is by its dotted name in rows at `path`; None: it is of no use."""
+    *above, key = name.split(".")
+    means = meaning(key, (*path, *above))
+    if means.role == "other" and above and is_split_word(key):  # {"loss": {"train": 1.0}}
+        means = meaning(name)
+    return None if means.role == "other" and not wanted.names(name) else means
 
 
 def _column(name: str, values: _Values, size: int) -> Column:
@@ -138,7 +171,7 @@ def _column(name: str, values: _Values, size: int) -> Column:
     return Column(name, values.means, np.array(values.index, dtype=np.int64), array, size)
 
 
-def _summary(table: Table, rows: Sequence[Row]) -> str:
+def summary_of(table: Table, rows: Sequence[Row]) -> str:
     """Return what each row sums up when the rows are no moments of one run, else ""."""
     axes = [c for c in table.columns if c.meaning.role in ("step", "epoch")]
     if any(np.unique(c.value).size > 1 for c in axes):

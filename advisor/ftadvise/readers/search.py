@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ftadvise.readers.keys import is_split_word, meaning
-from ftadvise.readers.rows import Row, label_of, tables_of
+from ftadvise.readers.long_rows import LongRows
+from ftadvise.readers.rows import Row, are_points, label_of, tables_of
 from ftadvise.readers.tables import Column, Table, array_of, is_numbers, number, numbers
+from ftadvise.readers.wanted import ANY, Wanted
 
 if TYPE_CHECKING:
     from ftadvise.run import FloatArray
@@ -26,8 +28,6 @@ MAX_CHILDREN = 2000  # containers inside one list or object that are looked into
 MAX_KEPT = 100  # names kept for messages
 
 _NUMBERED = re.compile(r"\s*(epoch|step|iter|iteration|round)?[ _-]?(\d{1,18})\s*$", re.IGNORECASE)
-_LOSSES = ("train", "eval")
-_VALUE_KEYS = ("value", "v", "y")
 
 
 @dataclass
@@ -45,9 +45,14 @@ class Found:
     finals: dict[str, float] = field(default_factory=dict[str, float])
 
 
-def search(value: Any) -> Found:
-    """Return the tables in `value` in the order of the file."""
-    walk = _Walk()
+def search(value: Any, wanted: Wanted = ANY) -> Found:
+    """Return the tables in `value` in the order of the file.
+
+    Args:
+        value: What stands in the log.
+        wanted: Series that are kept whatever their names mean.
+    """
+    walk = _Walk(wanted)
     walk.visit(value, (), 0)
     for path, columns in walk.groups.items():
         walk.found.tables.extend(_by_prefix(Table(path, columns)))
@@ -56,14 +61,17 @@ def search(value: Any) -> Found:
 
 
 class _Walk:
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
         self.found = Found()
         self.groups: dict[tuple[str, ...], list[Column]] = {}
 
     def visit(self, value: Any, path: tuple[str, ...], depth: int) -> None:
         if depth > MAX_DEPTH:
             return
-        if isinstance(value, dict):
+        if isinstance(value, LongRows):
+            self.found.tables.extend(value.tables(path, self.found.other))
+        elif isinstance(value, dict):
             self._object(cast("Row", value), path, depth)
         elif isinstance(value, list):
             self._array(array_of(cast("object", value)), path, depth)
@@ -116,7 +124,7 @@ class _Walk:
     def _rows(self, rows: list[Row], path: tuple[str, ...], depth: int) -> None:
         if self._points(rows, path):
             return
-        self.found.tables.extend(tables_of(rows, path, self.found.other))
+        self.found.tables.extend(tables_of(rows, path, self.found.other, self.wanted))
         if len(rows) > MAX_CHILDREN:
             return
         seen: set[str] = set()
@@ -141,8 +149,8 @@ class _Walk:
 
     def _points(self, rows: list[Row], path: tuple[str, ...]) -> bool:
         """Take a list of `{step, value}` or `{epoch, value}`; return whether it was one."""
-        key = next((key for key in _VALUE_KEYS if key in rows[0]), None)
-        if key is None or not path or any(meaning(k).role in _LOSSES for k in rows[0]):
+        key = are_points(rows, path)
+        if not key:
             return False
         index, values = numbers([row.get(key) for row in rows])
         own: dict[str, FloatArray] = {}
@@ -192,7 +200,8 @@ class _Walk:
         name = ".".join(parts)
         last = parts[-1] if parts and not is_split_word(parts[-1]) else name
         means = meaning(last, path[:-1])
-        if means.role == "other" or not values.size:
+        unknown = means.role == "other" and not self.wanted.names(name)
+        if unknown or not values.size:
             if name and values.size > 1 and len(self.found.other) < MAX_KEPT:
                 self.found.other.append(name)
             return

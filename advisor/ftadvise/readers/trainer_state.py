@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ftadvise.errors import LogError
-from ftadvise.readers import documents
+from ftadvise.readers import documents, long_documents
 from ftadvise.readers.finish import with_plan
+from ftadvise.readers.long_rows import LongRows
 from ftadvise.readers.setup import own_epochs_in, settings_in
 from ftadvise.readers.source import Reader, Source
 from ftadvise.readers.tables import array_of, number
@@ -41,7 +42,7 @@ def read(source: Source) -> list[Run]:
     Raises:
         LogError: FT404 broken, FT405 no history, FT406 a history without loss.
     """
-    parsed = documents.parse(source)
+    parsed = long_documents.parse(source)
     state = next(filter(None, map(_state, parsed.values)), None)
     if state is None:
         raise LogError(f"{source.label}: no log_history in it", code="FT405")
@@ -62,7 +63,7 @@ def _state(value: Any) -> dict[str, Any] | None:
     state = cast("dict[str, Any]", value)
     ours = str(state.get("schema", "")).startswith("ftadvise.metrics/")
     rows = state.get("log_history", state.get("history") if ours else None)
-    return state if isinstance(rows, list) else None
+    return state if isinstance(rows, list | LongRows) else None
 
 
 def _planned(run: Run, state: dict[str, Any], notes: tuple[str, ...]) -> Run:

@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ftadvise.errors import LogError
-from ftadvise.readers.choose import draft
+from ftadvise.readers.choose import drafts as drafts_of
 from ftadvise.readers.finish import runs_of, with_plan
 from ftadvise.readers.keys import split_of, words
 from ftadvise.readers.search import Found, search
@@ -48,10 +50,9 @@ def read_value(source: Source, value: Any, notes: Iterable[str] = ()) -> list[Ru
 
 def runs_in(value: Any, wanted: Wanted = ANY) -> tuple[list[Run], Found]:
     """Return the runs in a value as JSON has them, and all that the search found."""
-    found = search(value)
-    return runs_of_tables(
-        found.tables, wanted, planned_epochs_in(value), settings_in(value)
-    ), found
+    found = search(value, wanted)
+    planned, settings = planned_epochs_in(value), settings_in(value)
+    return runs_of_tables(found.tables, wanted, planned, settings, found.other), found
 
 
 def runs_of_tables(
@@ -59,6 +60,7 @@ def runs_of_tables(
     wanted: Wanted = ANY,
     planned: float | None = None,
     settings: Settings | None = None,
+    others: Iterable[str] = (),
 ) -> list[Run]:
     """Return the runs in tables of numbers, for formats that hold columns rather than values.
 
@@ -67,14 +69,18 @@ def runs_of_tables(
         wanted: The keys to take.
         planned: Epochs that the schedule was made for, where the log says so.
         settings: What else it says.
+        others: Names of further series of the log, for the message when one is asked for.
+
+    Raises:
+        NoSuchSeries: FT409, no series has the name that was asked for, or several have.
     """
     settings = settings or Settings()
-    drafts = [made for table in tables[:MAX_RUNS] if (made := draft(table, wanted)) is not None]
-    drafts = _paired(drafts)
+    drafts = _as_wanted(_paired(drafts_of(tables[:MAX_RUNS], wanted, others)), wanted)
     runs: list[Run] = []
     for made, name in zip(drafts, _names([d.path for d in drafts]), strict=True):
         for run in runs_of(made, name, planned):
-            reached = max([*run.train.epoch[-1:], *run.eval.epoch[-1:]], default=0.0)
+            epochs = np.concatenate([run.train.epoch, run.eval.epoch])
+            reached = float(np.max(epochs, initial=0.0, where=np.isfinite(epochs)))
             plan = planned if planned and planned >= 0.99 * reached else None
             runs.append(with_plan(run, plan, run.planned_steps, settings))
     return runs
@@ -128,6 +134,12 @@ def _paired(drafts: list[Draft]) -> list[Draft]:
             waiting[place] = made
         paired.append(made)
     return paired
+
+
+def _as_wanted(drafts: list[Draft], wanted: Wanted) -> list[Draft]:
+    """Return the drafts that have the series that were asked for by name."""
+    roles = [role for role in ("train", "eval") if wanted.of(role)]
+    return [made for made in drafts if all(role in made.curves for role in roles)]
 
 
 def _place_without_split(path: tuple[str, ...]) -> tuple[str, ...]:
