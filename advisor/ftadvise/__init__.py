@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ftadvise.hookspecs import hookimpl
     from ftadvise.live import Decision, should_stop
     from ftadvise.policies import Replay, replay
-    from ftadvise.readers import read
+    from ftadvise.readers import read, read_all
     from ftadvise.run import Run, Series
 
 __version__ = "0.1.0"
@@ -42,6 +42,7 @@ __all__ = [
     "forecast",
     "hookimpl",
     "read",
+    "read_all",
     "replay",
     "should_stop",
 ]
@@ -61,6 +62,7 @@ _HOME = {
     "forecast": "forecasting",
     "hookimpl": "hookspecs",
     "read": "readers",
+    "read_all": "readers",
     "replay": "policies",
     "should_stop": "live",
 }

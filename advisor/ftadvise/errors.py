@@ -31,7 +31,7 @@ class LogError(FtadviseError):
 
     Codes: FT401 no such file, FT402 empty, FT403 a Git LFS pointer instead of the file, FT404 not
     in any known format or broken, FT405 no loss history, FT406 metrics but no loss, FT407 over a
-    size limit, FT408 not a regular file, FT409 no run of that name, FT410 nothing more was
+    size limit, FT408 not a regular file, FT409 no run or no series of that name, FT410 nothing more was
     written while it was waited for.
     """
 

@@ -36,6 +36,7 @@ class Series:
         step: Optimizer steps done at each point; NaN where the log does not say.
         epoch: Passes over the data at each point, fractional; NaN where the log does not say.
         loss: The loss; NaN where the log has a hole or a non-finite value.
+        rivals: Names of other series in the log that may as well be meant.
 
     The three arrays are float64 and of one length, in order of time.
     """
@@ -44,6 +45,7 @@ class Series:
     step: FloatArray = field(default_factory=_empty)
     epoch: FloatArray = field(default_factory=_empty)
     loss: FloatArray = field(default_factory=_empty)
+    rivals: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return self.loss.size

@@ -145,3 +145,37 @@ def test_the_help_of_ftadvise_loads_neither_numpy_nor_sqlite(shell: Any) -> None
     done = shell("-c", program)
     assert done.stdout.splitlines()[-1] == "set()"
     assert "\n  history " in done.stdout
+
+
+def state(folder: Path, loss: float) -> None:
+    folder.mkdir(parents=True)
+    rows = [{"step": s, "epoch": s / 10, "loss": loss / s} for s in range(1, 40)]
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": rows}))
+
+
+def test_the_runs_of_a_folder_are_added_each_with_its_own_facts(tmp_path: Path) -> None:
+    for loss, name in enumerate(("a", "b"), 1):
+        state(tmp_path / "out" / name, float(loss))
+        config = {"_name_or_path": f"org/{name}-7B", "model_type": "llama"}
+        (tmp_path / "out" / name / "config.json").write_text(json.dumps(config))
+    result = ft("add", str(tmp_path / "out"), "--all")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [line.rpartition("/out/")[2] for line in result.stdout.splitlines()] == [
+        "a/trainer_state.json (a)",
+        "b/trainer_state.json (b)",
+    ]
+    models = [run["facts"]["model"] for run in told("list")["runs"]]
+    assert sorted(models) == ["org/a-7B", "org/b-7B"]
+    assert ft("add", str(tmp_path / "out")).stderr.startswith("note: took 'b' of the 2 runs in ")
+
+
+def test_a_run_of_a_folder_that_cannot_be_read_is_said_and_the_others_are_added(
+    tmp_path: Path,
+) -> None:
+    state(tmp_path / "out" / "a", 1.0)
+    state(tmp_path / "out" / "b", 2.0)
+    (tmp_path / "out" / "b" / "trainer_state.json").write_text("")
+    result = ft("add", str(tmp_path / "out"), "--all")
+    assert result.exit_code == 2
+    assert "[FT402]" in result.stderr
+    assert len(told("list")["runs"]) == 1

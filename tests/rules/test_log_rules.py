@@ -85,7 +85,7 @@ def test_names_from_a_log_are_cleaned_and_at_most_five_are_shown() -> None:
         case_of(replace(RUN, source=Source(run="x\x07", others=others))), "FT107"
     )
     assert finding.message == (
-        "Of the 9 runs in this log, 'x' was taken. The others: 'red', 'run-0', 'run-1', 'run-2', "
+        "Of the 9 runs found here, 'x' was taken. The others: 'red', 'run-0', 'run-1', 'run-2', "
         "'run-3', and 3 more."
     )
     assert "--run" in finding.fix

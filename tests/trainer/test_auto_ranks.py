@@ -19,12 +19,14 @@ pytest.importorskip("transformers")
 from tiny_runs import TINY, losses, model_with_dropout, weights
 
 from ftadvise import history
+from ftadvise.annealing import DECAY_EPOCHS
 from ftadvise_trainer.next_run import FILE
 
 pytestmark = pytest.mark.long
 
 SCRIPT = Path(__file__).with_name("auto_ranks.py")
 PEAK = 3e-3
+DECAY = round(10 * DECAY_EPOCHS)  # 10 steps in an epoch
 
 
 def train(folder: Path, of: Path | None = None, **kill: Any) -> subprocess.CompletedProcess[str]:
@@ -98,10 +100,10 @@ def test_two_processes_end_by_themselves_and_are_one_run(
 ) -> None:
     document = json.loads((whole / "out" / "training_metrics.json").read_text())
     assert document["stopped"]["policy"] == "anneal on onset"
-    assert document["stopped"]["step"] == began + 10 < 100
+    assert document["stopped"]["step"] == began + DECAY < 100
     first, second = ranks(whole)
     assert first == second
-    assert (first["began"], first["step"]) == (began, began + 10)
+    assert (first["began"], first["step"]) == (began, began + DECAY)
     assert len(runs_in(whole, monkeypatch)) == 1
 
 
@@ -119,8 +121,8 @@ def test_two_processes_end_by_themselves_and_are_one_run(
         ("all", "before write_manifest", 0),
         ("1", "substep", 3),
         ("0", "step", 6),
-        ("all", "evaluate", 10),
-        ("0", "save", 10),
+        ("all", "evaluate", DECAY),
+        ("0", "save", DECAY),
         ("0", "before remember", 0),
         ("all", "after remember", 0),
     ],

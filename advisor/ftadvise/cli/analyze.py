@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftadvise.cli import messages, write_config
-from ftadvise.cli.options import finite
+from ftadvise.cli import messages, options, write_config
+from ftadvise.cli.logs import answers, jobs_of, runs_at
 from ftadvise.cli.output import NARROWEST, Look, look, write
+from ftadvise.cli.progress import Progress
 from ftadvise.errors import FtadviseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ftadvise.advice import Advice
+    from ftadvise.readers.below import RunsBelow
     from ftadvise.run import Run
 
 FORMATS = ("text", "json", "jsonl", "markdown")
@@ -25,13 +26,13 @@ _CHECKED = ("warning", "error")
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path())
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(), help="Write to a file instead of stdout.")
-@click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
-@click.option("--all", "every", is_flag=True, help="Take every run in each file.")
+@options.runs
+@click.option("--list", "listing", is_flag=True, help="List the runs in each LOG, and stop.")
 @click.option("--check", is_flag=True, help="Exit with 1 when there is a warning or an error.")
 @click.option(
     "--price",
     type=click.FloatRange(min=0.0),
-    callback=finite,
+    callback=options.finite,
     metavar="PERCENT",
     help="What one more epoch has to gain, in percent of the loss.  [default: the shortest run "
     "within one standard error of the best]",
@@ -46,8 +47,8 @@ def command(
     logs: tuple[str, ...],
     form: str,
     output: str | None,
-    name: str | None,
-    every: bool,
+    take: options.Take,
+    listing: bool,
     check: bool,
     price: float | None,
     separate: bool,
@@ -57,75 +58,94 @@ def command(
 ) -> None:
     """Say what the next run should be, from one log or many.
 
-    LOG is a training log (a trainer_state.json, a JSON or JSON-lines history, ...) or a folder
-    that holds one. Several logs of one fine-tune are answered for together as well, unless the
-    format is jsonl. Exits with 0 when there is advice, 1 when --check found something, and 2 when
-    a log could not be read.
+    LOG is a training log (trainer_state.json, JSON or JSON lines, CSV, console output, ...), - for
+    the standard input, or a folder with the logs of one run or of many. Of many runs in a folder
+    the answer is about the one with a train and an eval loss that was written last; --list shows
+    them, --run takes another and --all takes each. Several logs of one fine-tune are answered for
+    together as well, unless the format is jsonl. Exits with 0 when there is advice, 1 when --check
+    found something, and 2 when a log could not be read.
     """
-    if name is not None and every:
-        raise click.UsageError("--run and --all exclude each other", ctx)
+    if logs.count("-") > 1:
+        raise click.UsageError("the standard input can be read once", ctx)
+    if listing:
+        ctx.exit(_list(logs, take, form, output))
     how = look(width, ascii_only, to_file=output is not None)
-    several = every or len(logs) > 1
+    share = None if price is None else price / 100.0
+    jobs = jobs_of(logs, take, share, None if form in ("json", "jsonl") else _aside)
+    several = take.every or len(logs) > 1
     errors_are_data = form == "jsonl" or (form == "json" and several)
     count = failed = found = 0
     pieces: list[Any] = []
-    share = None if price is None else price / 100.0
     advised: list[Advice] = []
-    for path, result in _outcomes(logs, name, every, share):
-        count += 1
-        if isinstance(result, FtadviseError):
-            failed += 1
-            if not errors_are_data or messages.debugging.get():
-                messages.complain(result)
-            if not errors_are_data:
-                continue
-        else:
-            found += any(finding.level in _CHECKED for finding in result.findings)
-            if form != "jsonl" and not separate:
-                advised.append(result)
-        piece = _piece(path, result, form, how)
-        if form == "jsonl" and output is None:
-            write(piece)  # at once: there may be a thousand more to come
-        else:
-            pieces.append(piece)
+    progress = Progress("analyzing", len(jobs))
+    with contextlib.closing(answers(jobs, progress)) as told:
+        for path, result in told:
+            progress.clear()
+            count += 1
+            if isinstance(result, FtadviseError):
+                failed += 1
+                if not errors_are_data or messages.debugging.get():
+                    messages.complain(result)
+                if not errors_are_data:
+                    continue
+            else:
+                found += any(finding.level in _CHECKED for finding in result.findings)
+                if form != "jsonl" and not separate:
+                    advised.append(result)
+            piece = _piece(path, result, form, how)
+            if form == "jsonl" and output is None:
+                write(piece)  # at once: there may be a thousand more to come
+            else:
+                pieces.append(piece)
+    progress.clear()
     pieces += _together(advised, share, form, how)
     if pieces and not (target.diff and output is None):
         write(_joined(pieces, form, several, how), output)
     if failed and several:
-        noun = "runs" if every else "logs"
+        noun = "runs" if take.every else "logs"
         messages.say("error", f"{failed} of {count} {noun} gave no advice")
     if not failed:
         write_config.put(target, advised, share)
     ctx.exit(2 if failed else int(bool(check and found)))
 
 
-def _outcomes(
-    logs: tuple[str, ...], name: str | None, every: bool, price: float | None
-) -> Iterator[tuple[str, Advice | FtadviseError]]:
-    """Read and judge one log after the other; what goes wrong with one stays with it."""
+def _aside(path: str, below: RunsBelow, taken: Run) -> None:
+    """Say on stderr what else is in a folder."""
+    from ftadvise.cli import listing
+
+    for line in listing.aside(path, below, taken):
+        messages.plain(line)
+
+
+def _list(logs: tuple[str, ...], take: options.Take, form: str, output: str | None) -> int:
+    """Write the runs in each log; return the exit code."""
+    from ftadvise.cli import listing
+    from ftadvise.reports import jsonout
+
+    told: list[Any] = []
+    failed = 0
     for path in logs:
         try:
-            runs = _runs(path, name, every)
+            below = runs_at(path, take.wanted)
         except Exception as error:  # noqa: BLE001 - one bad log sinks none of the others
-            yield path, messages.as_error(error)
+            failed += 1
+            known = messages.as_error(error)
+            if form in ("json", "jsonl"):
+                told.append(jsonout.error_to_dict(path, known))
+            else:
+                messages.complain(known)
             continue
-        for run in runs:
-            yield path, _advice_or_error(run, price)
-
-
-def _runs(path: str, name: str | None, every: bool) -> list[Run]:
-    from ftadvise.readers import read, read_all
-
-    return read_all(path) if every else [read(path, run=name)]
-
-
-def _advice_or_error(run: Run, price: float | None) -> Advice | FtadviseError:
-    from ftadvise.advising import advise
-
-    try:
-        return advise(run, price=price)
-    except Exception as error:  # noqa: BLE001 - as above
-        return messages.as_error(error)
+        if form in ("json", "jsonl"):
+            told.append(listing.objects(path, below))
+        else:
+            told.append("\n".join(listing.table(path, below)))
+    if form == "json":
+        write(jsonout.dumps(told if len(logs) > 1 else told[0]), output)
+    elif form == "jsonl":
+        write("\n".join(jsonout.dumps(one, one_line=True) for one in told), output)
+    elif told:
+        write("\n\n".join(told), output)
+    return 2 if failed else 0
 
 
 def _together(advised: list[Advice], price: float | None, form: str, how: Look) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ftadvise.cli.options import finite
+from ftadvise.cli import options
 from ftadvise.cli.output import write
 
 # As in ftadvise.config.exports, which is too heavy to import for --help; a test compares them.
@@ -15,11 +15,11 @@ TOOLS = ("ftadvise", "hf", "trl", "axolotl", "llama-factory", "lightning", "kera
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path())
 @click.option("--to", "tool", type=click.Choice(TOOLS), required=True, help="Whose settings.")
 @click.option("-o", "--output", type=click.Path(), help="Write to a file instead of stdout.")
-@click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
+@options.reading
 @click.option(
     "--price",
     type=click.FloatRange(min=0.0),
-    callback=finite,
+    callback=options.finite,
     metavar="PERCENT",
     help="What one more epoch has to gain, in percent of the loss, as in analyze.",
 )
@@ -27,7 +27,7 @@ def command(
     logs: tuple[str, ...],
     tool: str,
     output: str | None,
-    name: str | None,
+    take: options.Take,
     price: float | None,
 ) -> None:
     """Print the advice from LOG as settings to paste into another trainer.
@@ -38,8 +38,7 @@ def command(
     """
     from ftadvise.cli.one_answer import one_answer
     from ftadvise.config.exports import export
-    from ftadvise.readers import read
 
-    runs = [read(path, run=name) for path in logs]
+    runs = [take.one(path) for path in logs]
     advice = one_answer(runs, None if price is None else price / 100.0)
     write(export(advice, tool), output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ftadvise.cli.options import above_zero
+from ftadvise.cli import options
 from ftadvise.cli.output import write
 
 
@@ -13,7 +13,7 @@ from ftadvise.cli.output import write
 @click.option(
     "--at",
     type=float,
-    callback=above_zero,
+    callback=options.above_zero,
     required=True,
     metavar="E",
     help="Epoch of the forecast.",
@@ -21,13 +21,13 @@ from ftadvise.cli.output import write
 @click.option(
     "--epochs",
     type=float,
-    callback=above_zero,
+    callback=options.above_zero,
     metavar="N",
     help="Forecast a run of N epochs with a schedule of its own, instead of this one.",
 )
-@click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
+@options.reading
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
-def command(log: str, at: float, epochs: float | None, name: str | None, form: str) -> None:
+def command(log: str, at: float, epochs: float | None, take: options.Take, form: str) -> None:
     """Say what the eval loss of a run will be at epoch E.
 
     Without --epochs it is the run of LOG, carried on along the schedule that it has.
@@ -35,14 +35,13 @@ def command(log: str, at: float, epochs: float | None, name: str | None, form: s
     from ftadvise.errors import UsageError
     from ftadvise.forecasting import forecast
     from ftadvise.numbers import short
-    from ftadvise.readers import read
 
     if epochs is not None and at > epochs:
         raise UsageError(
             f"epoch {short(at)} lies past the end of a run of {short(epochs)} epochs",
             hint="Ask for an --at of at most --epochs.",
         )
-    run = read(log, run=name)
+    run = take.one(log)
     found = forecast(run, at=at, epochs=epochs)
     if form == "json":
         from ftadvise.reports import jsonout

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftadvise.cli import messages
+from ftadvise.cli import messages, options
 from ftadvise.cli.output import write
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def command(ctx: click.Context) -> None:
 
 @command.command(name="add")
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path())
-@click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
-@click.option("--all", "every", is_flag=True, help="Take every run in each file.")
+@options.runs
 @click.option(
     "--advice",
     type=click.Path(),
@@ -46,8 +45,7 @@ def command(ctx: click.Context) -> None:
 def add(
     ctx: click.Context,
     logs: tuple[str, ...],
-    name: str | None,
-    every: bool,
+    take: options.Take,
     advice: str | None,
     form: str,
 ) -> None:
@@ -55,16 +53,16 @@ def add(
 
     A run that is there already is brought up to date. Exits with 2 when a log could not be added.
     """
-    if name is not None and every:
-        raise click.UsageError("--run and --all exclude each other", ctx)
-    if advice is not None and (len(logs) > 1 or every):
+    if advice is not None and (len(logs) > 1 or take.every):
         raise click.UsageError("--advice is about one run: give one LOG", ctx)
     prediction = _prediction(advice) if advice is not None else None
     added: list[tuple[int, Run]] = []
     failed = 0
     for path in logs:
         try:
-            added += _added(path, name, every, prediction)
+            found, unread = _added(path, take, prediction)
+            added += found
+            failed += unread
         except Exception as error:  # noqa: BLE001 - one bad log sinks none of the others
             messages.complain(error)
             failed += 1
@@ -77,14 +75,27 @@ def add(
 
 
 def _added(
-    path: str, name: str | None, every: bool, prediction: Prediction | None
-) -> list[tuple[int, Run]]:
+    path: str, take: options.Take, prediction: Prediction | None
+) -> tuple[list[tuple[int, Run]], int]:
+    """Remember the runs in a log; return them, and how many logs in it could not be read."""
     from ftadvise import history
-    from ftadvise.readers import read, read_all
+    from ftadvise.cli.logs import runs_at
 
-    runs = read_all(path) if every else [read(path, run=name)]
-    facts = history.facts_near(path)
-    return [(history.add(run, facts, prediction), run) for run in runs]
+    unread = 0
+    if take.every:
+        below = runs_at(path, take.wanted)
+        runs = [take.timed(one.run) for one in below.runs]
+        for _, error in below.unread:
+            messages.complain(error)
+            unread += 1
+    else:
+        runs = [take.one(path)]
+    found: list[tuple[int, Run]] = []
+    for run in runs:
+        # Of several runs in a folder each has its facts beside its own log.
+        place = run.source.path if run.source.others else path
+        found.append((history.add(run, history.facts_near(place), prediction), run))
+    return found, unread
 
 
 def _prediction(path: str) -> Prediction:

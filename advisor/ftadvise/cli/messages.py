@@ -53,6 +53,11 @@ def say(label: str, message: str) -> None:
     click.echo(f"{label}: {message}", err=True)
 
 
+def plain(line: str) -> None:
+    """Write one line to stderr as it is."""
+    click.echo(line, err=True)
+
+
 def _traceback(error: BaseException) -> str:
     import traceback
 

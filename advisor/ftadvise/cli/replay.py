@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftadvise.cli import options
 from ftadvise.cli.output import write
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ CUSTOMARY = (
     help="A policy such as transformers:patience=3,threshold=0.001; may be given several times. "
     "Without it, the customary ones.",
 )
-@click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
+@options.reading
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
-def command(log: str, specs: tuple[str, ...], name: str | None, form: str) -> None:
+def command(log: str, specs: tuple[str, ...], take: options.Take, form: str) -> None:
     """Show what stop policies would have done on LOG.
 
     For each policy: where it stops, which evaluation it keeps, how many evaluations that took,
@@ -43,9 +44,8 @@ def command(log: str, specs: tuple[str, ...], name: str | None, form: str) -> No
     `ftadvise plugins` lists the policies.
     """
     from ftadvise.policies import replay
-    from ftadvise.readers import read
 
-    run = read(log, run=name)
+    run = take.one(log)
     replays = [replay(run, spec) for spec in specs or CUSTOMARY]
     if form == "text":
         write(_table(replays))

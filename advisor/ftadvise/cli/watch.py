@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from ftadvise.cli.options import above_zero
+from ftadvise.cli import options
 from ftadvise.cli.output import NARROWEST
 from ftadvise.cli.watch_output import Lines, Objects, Output, Picture
 from ftadvise.text import clean
@@ -30,7 +30,7 @@ _STEP = 0.25  # seconds between two looks at the size of the terminal
 @click.option(
     "--interval",
     type=float,
-    callback=above_zero,
+    callback=options.above_zero,
     default=5.0,
     show_default=True,
     metavar="SECONDS",
@@ -39,7 +39,7 @@ _STEP = 0.25  # seconds between two looks at the size of the terminal
 @click.option(
     "--timeout",
     type=float,
-    callback=above_zero,
+    callback=options.above_zero,
     metavar="SECONDS",
     help="Give up (exit 2) when the log has not come, or has not grown, for so long.  "
     "[default: never]",
@@ -50,7 +50,7 @@ _STEP = 0.25  # seconds between two looks at the size of the terminal
 @click.option(
     "--epochs",
     type=float,
-    callback=above_zero,
+    callback=options.above_zero,
     metavar="N",
     help="Epochs that the run is planned for, where its log does not say.",
 )
@@ -58,11 +58,11 @@ _STEP = 0.25  # seconds between two looks at the size of the terminal
     "--price-per-hour",
     "price",
     type=float,
-    callback=above_zero,
+    callback=options.above_zero,
     metavar="PRICE",
     help="Of the training; shows cost and tokens.",
 )
-@click.option("--run", "name", metavar="NAME", help="The run to take, of several in a file.")
+@options.series
 @click.option("--width", type=click.IntRange(min=NARROWEST), help="Columns of the picture.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Use ASCII characters alone.")
 @click.pass_context
@@ -76,7 +76,7 @@ def command(
     form: str,
     epochs: float | None,
     price: float | None,
-    name: str | None,
+    take: options.Take,
     width: int | None,
     ascii_only: bool,
 ) -> None:
@@ -87,6 +87,8 @@ def command(
     ended (or on Ctrl-C), with 1 under --until-stop when more training is not expected to pay, and
     with 2 when there is nothing to read.
     """
+    if log == "-":
+        raise click.UsageError("the standard input cannot be watched: give the log file", ctx)
     # Before numpy is loaded: the cores belong to the training.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -98,7 +100,7 @@ def command(
     else:
         show = Lines()
     try:
-        code = _Watch(log, name, epochs, interval, timeout, until_stop).run(show, once)
+        code = _Watch(log, take, epochs, interval, timeout, until_stop).run(show, once)
     except KeyboardInterrupt:
         code = 0
     ctx.exit(code)
@@ -110,7 +112,7 @@ class _Watch:
     def __init__(
         self,
         log: str,
-        name: str | None,
+        take: options.Take,
         epochs: float | None,
         interval: float,
         timeout: float | None,
@@ -119,7 +121,7 @@ class _Watch:
         from ftadvise.watching.following import Follower
         from ftadvise.watching.status import Watched
 
-        self.follower = Follower(log, name)
+        self.follower = Follower(log, take.run, wanted=take.wanted)
         self.watched = Watched()
         self.epochs, self.interval, self.timeout = epochs, interval, timeout
         self.until_stop = until_stop

@@ -16,7 +16,8 @@ Example
 
 What to do
 ----------
-Check the sentence. Log `epoch` or `step` beside every loss to leave nothing open.
+Check the sentence. Log `epoch` or `step` beside every loss to leave nothing open. Where you know
+how many steps make an epoch, `--steps-per-epoch N` says so.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftadvise.numbers import short
+from ftadvise.readers.passes import ASSUMED
 from ftadvise.rules.case import Case, Finding
 from ftadvise.rules.measures import axis_known, last_epoch
 from ftadvise.text import clean
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
 
 CODE = "FT106"
 NAME = "axis-assumed"
+FIX = "Give --steps-per-epoch N if you know it, and log the epoch beside every loss."
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Yield one finding with all assumptions."""
     notes = [clean(note, 300) for note in case.run.notes]
     known = axis_known(case)
+    numbered = any(note.startswith(ASSUMED) for note in notes)
     if not known:
         length = short(last_epoch(case))
         notes.append(
@@ -51,5 +55,5 @@ def check(case: Case) -> Iterator[Finding]:
             "info",
             " ".join(notes),
             {"assumptions": len(notes), "epochs_known": "yes" if known else "no"},
-            "" if known else "Log the epoch beside every loss.",
+            "" if known and not numbered else FIX,
         )

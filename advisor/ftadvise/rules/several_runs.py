@@ -1,8 +1,10 @@
-"""The file holds several runs, and one of them was taken.
+"""There are several runs in the file or folder, and one of them was taken.
 
 What it means
 -------------
-More than one run was found in the log. The advice is about one of them.
+More than one run was found in the log or folder. The advice is about one of them: in a file the
+one with most points, in a folder the one that was written last, of those with a train and an eval
+loss where there are any.
 
 Why it matters
 --------------
@@ -10,11 +12,12 @@ It may not be the one that you mean.
 
 Example
 -------
-    FT107 info: Of the 3 runs in this log, 'lr-2e-5' was taken. The others: 'lr-1e-5', 'lr-5e-5'.
+    FT107 info: Of the 3 runs found here, 'lr-2e-5' was taken. The others: 'lr-1e-5', 'lr-5e-5'.
 
 What to do
 ----------
-Pick another one with `--run NAME`.
+Pick another one with `--run NAME`, a part of its name is enough, or take each with `--all`.
+`ftadvise analyze --list` shows them with their points, epochs and dates.
 """
 
 from __future__ import annotations
@@ -45,8 +48,8 @@ def check(case: Case) -> Iterator[Finding]:
     yield Finding(
         CODE,
         "info",
-        f"Of the {len(others) + 1} runs in this log, {which} was taken. "
+        f"Of the {len(others) + 1} runs found here, {which} was taken. "
         f"The others: {', '.join(names)}.",
         {"taken": taken, "others": len(others)},
-        "Pick another one with --run NAME.",
+        "Pick another one with --run NAME, or take each with --all.",
     )

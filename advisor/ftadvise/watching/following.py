@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
-from ftadvise.readers import read, read_all
-from ftadvise.readers.folder import logs_in
+from ftadvise.readers import read_all
+from ftadvise.readers.below import read_below, read_each
+from ftadvise.readers.folder import files_below, logs_in
+from ftadvise.readers.picking import called
+from ftadvise.readers.wanted import ANY, Wanted
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
@@ -60,15 +63,22 @@ class Look:
 class Follower:
     """Follows one log, or the log in one folder."""
 
-    def __init__(self, path: str, name: str | None = None, grace: float = GRACE) -> None:
+    def __init__(
+        self,
+        path: str,
+        name: str | None = None,
+        grace: float = GRACE,
+        wanted: Wanted = ANY,
+    ) -> None:
         """Set what is followed; nothing is opened yet.
 
         Args:
             path: A log, or a folder that holds one. It need not exist yet.
-            name: The run to take, of several in a file; None for the one in progress.
+            name: The run to take, of several in a file or folder; None for the one in progress.
             grace: Seconds for which a log may be unreadable before that counts as trouble.
+            wanted: The series to take, by their names in the log.
         """
-        self.path, self.name, self.grace = path, name, grace
+        self.path, self.name, self.grace, self.wanted = path, name, grace, wanted
         self.failure: LogError | None = None
         """What the last try to read ended with; None when it went well."""
         self._run: Run | None = None
@@ -118,7 +128,7 @@ class Follower:
             raise LogError("no path given: the name of the log is empty", code="FT401")
         place = Path(self.path)
         try:
-            files = logs_in(place) if _is_folder(place) else [place]
+            files = _files_of(place) if _is_folder(place) else [place]
             return tuple(_stamp(file, self.path) for file in files)
         except LogError:
             self._read_at = None  # what comes back may be the same file, and is read all the same
@@ -137,7 +147,7 @@ class Follower:
         failed_before, self._read_at = self._failed_at is not None, None
         try:
             file, runs = self._runs(stamps)
-            run = self._chosen(file, runs)
+            run = self._chosen(runs)
         except LogError:
             self._read_at = stamps if failed_before else None
             raise
@@ -148,21 +158,22 @@ class Follower:
 
     def _runs(self, stamps: tuple[_Stamp, ...]) -> tuple[Path, list[Run]]:
         """Return the log and its runs: in a folder the newest state that can be read."""
-        place = Path(self.path)
+        place, keys = Path(self.path), (self.wanted.key, self.wanted.eval_key)
         if not _is_folder(place):
-            return place, read_all(self.path)
-        for file in _newest_states(stamps):
+            return place, read_all(self.path, *keys)
+        for file in _newest_states(stamps) if self.name is None else ():
             try:
-                return file, read_all(file)
+                return file, read_all(file, *keys)
             except LogError:
                 continue
-        runs = read_all(self.path)
-        return Path(runs[0].source.path), runs
+        below = read_below(place, self.wanted, read_each)
+        one = below.newest() if self.name is None else below.called(self.name, self.path)
+        return Path(one.run.source.path), [b.run for b in below.runs if b.log is one.log]
 
-    def _chosen(self, file: Path, runs: list[Run]) -> Run:
+    def _chosen(self, runs: list[Run]) -> Run:
         """Return the run in progress: as `read` chooses, and of several starts the last."""
         if self.name is not None:
-            return read(file, run=self.name)
+            return called(runs, self.name, self.path)
         best = max(runs, key=lambda run: (bool(len(run.train) and len(run.eval)), _points(run)))
         if not _START.search(best.source.run):
             return best
@@ -184,6 +195,14 @@ def _is_folder(place: Path) -> bool:
         return place.is_dir()
     except OSError:  # such as a file system that is away for a moment; to read it says so
         return False
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """Return what may be the log in a folder: a state, or any log in and below it."""
+    files = list(logs_in(folder))
+    if any(file.name in _STATES for file in files):
+        return files
+    return list(dict.fromkeys([*files, *files_below(folder)]))
 
 
 def _stamp(file: Path, given: str) -> _Stamp:
