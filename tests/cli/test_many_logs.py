@@ -19,7 +19,8 @@ from click.testing import CliRunner
 from made_work import deadly, half, stubborn, whose
 
 from ftadvise.cli import main, many
-from ftadvise.cli.progress import Progress
+from ftadvise.cli import progress as progress_room
+from ftadvise.cli.progress import Progress, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,3 +249,17 @@ def test_progress_is_one_line_on_a_terminal_that_goes_again(
     assert stream.getvalue() == (
         "\ranalyzing logs: 21 of 9\x1b[K\ranalyzing logs: 30 of 9\x1b[K\r\x1b[K"
     )
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_a_log_that_takes_long_to_read_is_named_on_the_terminal_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, long: bool
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress_room, "AFTER", 0.0 if long else 60.0)
+    with waiting("reading big.jsonl"):
+        while long and not stream.getvalue():
+            time.sleep(0.001)
+    assert stream.getvalue() == ("\rreading big.jsonl\x1b[K\r\x1b[K" if long else "")

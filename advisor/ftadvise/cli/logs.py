@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftadvise.cli import many, messages
 from ftadvise.cli.options import Take
-from ftadvise.cli.progress import Progress
+from ftadvise.cli.progress import Progress, waiting
 from ftadvise.errors import FtadviseError, LogError
 from ftadvise.text import clean
 
@@ -148,7 +148,8 @@ def answers(jobs: Sequence[Job], progress: Progress) -> Generator[Answer]:
         for job in jobs:
             yield from answer(job)
         return
-    for job, found in zip(jobs, many.each(_answer, jobs, progress.at), strict=True):
+    work = _answer if len(jobs) > many.FEW else _patiently
+    for job, found in zip(jobs, many.each(work, jobs, progress.at), strict=True):
         if isinstance(found, many.Died):
             yield job.path, _death(job.path, found)
         else:
@@ -174,6 +175,12 @@ def answer(job: Job) -> list[Answer]:
     except Exception as error:  # noqa: BLE001 - one bad log sinks none of the others
         return [(job.path, messages.as_error(error))]
     return [(job.path, _advice_or_error(run, job.price)) for run in runs]
+
+
+def _patiently(job: Job) -> list[Answer]:
+    """As `_answer`, in the process that owns the terminal."""
+    with waiting(f"reading {clean(job.path, 200)}"):
+        return _answer(job)
 
 
 def _runs(job: Job) -> list[Run]:

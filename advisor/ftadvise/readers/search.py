@@ -7,6 +7,7 @@ stand alone are final values and are never taken for a curve.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -178,6 +179,10 @@ class _Walk:
                 own = {_axis_of("", places, path): places}
                 self._leaf(path, np.arange(len(lists)), values[1::2], len(lists), **own)
                 return
+        if _are_numbered_rows(lists):  # nothing says which of the columns is what
+            if path:
+                self.found.other.append(".".join(path))
+            return
         epoch = np.concatenate(
             [place + np.arange(1, len(x) + 1) / len(x) for place, x in enumerate(lists) if x]
             or [np.empty(0)]
@@ -209,6 +214,15 @@ class _Walk:
         self.groups.setdefault(group, []).append(column)
 
 
+def _are_numbered_rows(lists: list[list[Any]]) -> bool:
+    """Return whether `[[10, 2.5, 2.6], [20, 2.4, 2.5]]` are rows that begin with a step."""
+    if len(lists) < 2 or len(lists[0]) < 3 or {len(x) for x in lists} != {len(lists[0])}:
+        return False
+    first = [number(x[0]) for x in lists]
+    steps = [x for x in first if x is not None and x == np.floor(x)]
+    return len(steps) == len(lists) and all(a < b for a, b in itertools.pairwise(steps))
+
+
 def _axis_of(prefix: str, places: FloatArray, path: tuple[str, ...]) -> str:
     """Return whether numbers beside values are steps or epochs."""
     named = meaning(prefix).role if prefix else "other"
@@ -223,12 +237,18 @@ def _axis_of(prefix: str, places: FloatArray, path: tuple[str, ...]) -> str:
 
 
 def _by_prefix(table: Table) -> list[Table]:
-    """Split `{"A/loss": [...], "B/loss": [...]}` into a table per run."""
+    """Split `{"A/loss": [...], "B/loss": [...]}` into a table per run.
+
+    With a loss of no such name beside them they are no runs but parts of one.
+    """
     prefixes: dict[str, set[str]] = {}
     for column in table.columns:
         head, slash, tail = column.name.rpartition("/")
-        if slash and column.meaning.role in ("train", "eval") and not is_split_word(head):
-            prefixes.setdefault(head, set()).add(tail)
+        if column.meaning.role not in ("train", "eval") or is_split_word(head):
+            continue
+        if not slash:
+            return [table]
+        prefixes.setdefault(head, set()).add(tail)
     shared = Counter(tail for tails in prefixes.values() for tail in tails)
     runs = [head for head, tails in prefixes.items() if any(shared[tail] > 1 for tail in tails)]
     if len(runs) < 2:
