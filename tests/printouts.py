@@ -58,7 +58,8 @@ def _play(logged: Logged, callback: Any, strategy: str, evaluate: bool = True) -
         callback.on_log(args, state, control, logs=row)
 
     callback.on_train_begin(args, state, control)
-    loader = [0, 1, 2]
+    # A bar of evaluations as long as that of the training could not be told from it.
+    loader = [0, 1, 2] if logged.total != 3 else [0, 1]
     for step in range(1, logged.total + 1):
         state.global_step, state.epoch = step, step / logged.per_epoch
         callback.on_step_end(args, state, control)

@@ -137,6 +137,44 @@ def test_nan_between_numbers_was_not_logged_and_nan_at_the_end_was(tmp_path: Pat
     assert any("taken as not logged" in note for note in run.notes)
 
 
+@pytest.mark.parametrize("filler", ["0", "0.0", "-1"])
+def test_an_eval_loss_that_is_filled_up_between_its_numbers(tmp_path: Path, filler: str) -> None:
+    rows = [f"{s},{4 / s},{filler if s % 3 else 6 / s}" for s in range(1, 7)]
+    run = read_text(tmp_path, "\n".join(["step,loss,eval_loss", *rows, ""]))
+    assert (run.eval.step.tolist(), run.eval.loss.tolist()) == ([3, 6], [2, 1])
+    assert any(f"eval_loss is {filler[:2].strip('.')} in 4 of 6 rows" in n for n in run.notes)
+
+
+def test_an_eval_loss_that_fell_to_zero_stays_as_it_is(tmp_path: Path) -> None:
+    rows = [f"{s},1,{value}" for s, value in enumerate((1, 0.125, 0, 0, 0, 0.0078125, 0))]
+    run = read_text(tmp_path, "\n".join(["step,loss,eval_loss", *rows, ""]))
+    assert run.eval.loss.tolist() == [1, 0.125, 0, 0, 0, 0.0078125, 0]
+
+
+def test_a_separator_at_the_end_of_each_row_moves_no_column(tmp_path: Path) -> None:
+    run = read_text(tmp_path, "epoch,train_loss,val_loss\n1,4,5,\n2,3,4.5,\n3,2,4.25,\n")
+    assert losses(run) == ([4, 3, 2], [5, 4.5, 4.25])
+    assert run.train.epoch.tolist() == [1, 2, 3]
+
+
+def test_short_names_of_train_and_eval_loss_go_together(tmp_path: Path) -> None:
+    run = read_text(tmp_path, "epoch,t_loss,t_acc,v_loss\n1,4,0,5\n2,3,0,4.5\n")
+    assert losses(run) == ([4, 3], [5, 4.5])
+    assert (run.train.key, run.eval.key) == ("t_loss", "v_loss")
+    assert run.notes == ("The columns t_loss and v_loss are taken for train and eval loss.",)
+    run = read_text(tmp_path, "epoch,pi_loss,t_loss,v_loss\n1,4,2,5\n2,3,1,4.5\n")
+    assert len(run.eval) == 0
+    run = read_text(tmp_path, "step,loss,v_loss\n1,4,5\n2,3,4.5\n")
+    assert losses(run) == ([4, 3], [])
+
+
+def test_clients_of_a_federation_are_runs(tmp_path: Path) -> None:
+    rows = [f"{r},{client},{client + 4 / r}" for r in (1, 2) for client in (0, 1)]
+    (tmp_path / "fed.csv").write_text("\n".join(["round,client,train_loss", *rows, ""]))
+    first, second = read_all(tmp_path / "fed.csv")
+    assert (first.train.loss.tolist(), second.train.loss.tolist()) == ([4, 2], [5, 3])
+
+
 def test_a_column_may_say_whether_a_row_is_about_train_or_eval_data(tmp_path: Path) -> None:
     run = read_text(
         tmp_path, "epoch,phase,loss\n1,train,3\n1,val,3.5\n2,train,2\n2,val,2.5\n3,train,1\n"
@@ -183,6 +221,7 @@ def test_numbers_without_a_header_are_what_their_file_is_called(
 def test_columns_of_a_file_called_loss_are_losses(tmp_path: Path) -> None:
     run = read_text(tmp_path, "epoch,train,val\n1,0.5,0.75\n2,0.25,0.625\n", "losses.csv")
     assert losses(run) == ([0.5, 0.25], [0.75, 0.625])
+    assert (run.train.key, run.eval.key) == ("train", "val")
     assert any("By the name of the file" in note for note in run.notes)
     assert refusal(tmp_path, "epoch,train,val\n1,0.5,0.75\n2,0.25,0.625\n").code == "FT406"
 
@@ -195,6 +234,9 @@ def test_columns_of_a_file_called_loss_are_losses(tmp_path: Path) -> None:
         ("epoch,accuracy\n1,0.5\n2,0.75\n", "FT406", "none of them a loss: epoch, accuracy"),
         ("1,0.5,0.75\n2,0.25,0.625\n", "FT406", "3 columns of numbers without a header"),
         ("model,train_loss,val_loss\na,1,2\nb,1,2\nc,2,3\n", "FT405", "one final value per model"),
+        ("lr,batch_size,val_loss\n0.1,8,2\n0.1,16,3\n", "FT405", "one final value per setting"),
+        ("season,wins,losses\n2001,9,7\n2002,4,12\n", "FT406", "none of them a loss: season"),
+        ("day,profit,loss\n1,0,2.5\n2,1.5,0\n", "FT406", "none of them a loss: day, profit, loss"),
         ("epoch,train_loss,val_loss\n", "FT405", "the header of a table"),
         ("epoch,train_loss\n1,\n2,\n", "FT405", "no number in train_loss"),
     ],

@@ -24,7 +24,9 @@ QUICK = settings(
 
 finite = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 6))
 cells = st.one_of(finite, st.none())
-histories = st.lists(st.tuples(finite, cells), min_size=2, max_size=30)
+# 0 and -1 between numbers may stand for an evaluation that was not made.
+evaluated = cells.filter(lambda x: x not in (0, -1))
+histories = st.lists(st.tuples(finite, evaluated), min_size=2, max_size=30)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -49,7 +51,7 @@ def test_a_history_reads_back_equal_from_every_dialect(
 
 @QUICK
 @given(
-    history=st.lists(st.tuples(cells, cells), min_size=3, max_size=40),
+    history=st.lists(st.tuples(cells, evaluated), min_size=3, max_size=40),
     delimiter=st.sampled_from([",", ";", "\t"]),
 )
 def test_numbers_are_those_that_pandas_reads(

@@ -70,6 +70,13 @@ def trainings(draw: Any) -> Logged:
     )
 
 
+def test_dicts_in_quotes_are_strings_of_source_code_and_no_log(tmp_path: Path) -> None:
+    path = tmp_path / "test_parse.py"
+    path.write_text("".join(f'    "{row}",\n' for row in rows(6)))
+    with pytest.raises(LogError):
+        READER.read(Source(path))
+
+
 @pytest.mark.parametrize("colour", ["", "\x1b[34m"])
 @QUICK
 @given(logged=trainings())

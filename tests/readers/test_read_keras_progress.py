@@ -75,6 +75,25 @@ def test_every_way_that_keras_prints_reads_back(
     assert training.plan.epochs == len(history)
 
 
+def test_a_log_that_begins_with_a_level_in_brackets_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("[INFO] starts\n" + keras_2([(0.5, 0.6), (0.4, 0.55)]))
+    source = Source(log)
+    assert READER.sniff(source) > 0.5
+    (run,) = READER.read(source)
+    assert run.train.loss.tolist() == [0.5, 0.4]
+
+
+def test_validation_metrics_on_a_line_of_their_own_belong_to_their_epoch() -> None:
+    text = "".join(
+        f"Epoch {e}/2\n9/9 [=====] - 1s 9ms/step - loss: {0.5 / e}\n{start}val_loss: {0.6 / e} - val_acc: 0.5\n"
+        for e, start in ((1, "    "), (2, " - "))
+    )
+    (training,) = keras_progress.trainings_in(text)
+    assert [row["val_loss"] for row in training.rows] == [0.6, 0.3]
+    assert [row["loss"] for row in training.rows] == [0.5, 0.25]
+
+
 def test_an_epoch_that_was_not_finished_is_no_point() -> None:
     text = keras_2([(2.0, 2.5), (1.0, 1.5)])
     cut = text[: text.rindex("\b")]

@@ -13,7 +13,7 @@ from ftadvise.readers.keys import meaning, split_of
         "train_loss", "loss", "train_losses", "training_loss", "train loss", "Training Loss",
         "losses", "epoch_loss", "epoch_losses", "train_losses_history", "avg_loss", "total_loss",
         "g_loss", "rnn_loss", "train_mse", "rmse", "train_rmse_curve", "train/loss", "lm loss",
-        "trainLoss", "train_loss_step", "trainloss", "loss_log", "cross_entropy",
+        "trainLoss", "train_loss_step", "trainloss", "loss_log", "cross_entropy", "train-logloss",
     ],
 )  # fmt: skip
 def test_train_losses_are_known(name: str) -> None:
@@ -25,7 +25,7 @@ def test_train_losses_are_known(name: str) -> None:
     [
         "val_loss", "eval_loss", "val_losses", "test_loss", "validation_loss", "valid_loss",
         "eval_losses_history", "val_rmse_curve", "loss/valid", "Validation Loss", "valid_nll_loss",
-        "dev.loss", "val_mse", "valLoss", "held_out_loss", "eval_g0_loss",
+        "dev.loss", "val_mse", "valLoss", "held_out_loss", "eval_g0_loss", "valid_0's binary_logloss",
     ],
 )  # fmt: skip
 def test_held_out_losses_are_known(name: str) -> None:
@@ -51,7 +51,8 @@ def test_names_that_only_look_like_it_mean_nothing(name: str) -> None:
         ("train_steps", "step"), ("num_updates", "step"), ("_step", "step"), ("batch", "step"),
         ("epoch", "epoch"), ("epochs", "epoch"), ("round", "epoch"), ("Epoch", "epoch"),
         ("learning_rate", "rate"), ("lr", "rate"), ("train_lr", "rate"), ("lr-Adam", "rate"),
-        ("total_steps", "total_steps"), ("grad_norm", "gradient"),
+        ("total_steps", "total_steps"), ("grad_norm", "gradient"), ("train/grad_norm", "gradient"), ("x/lr0", "rate"),
+        ("tr_loss", "train"), ("va_loss", "eval"),
     ],
 )  # fmt: skip
 def test_axes_and_rates_are_known(name: str, role: str) -> None:

@@ -254,7 +254,9 @@ def test_any_series_can_be_taken_by_its_whole_name(
 
 
 @pytest.mark.parametrize("whole", ["loss", "val_loss"])
-def test_losses_of_several_parts_beside_a_whole_one_are_no_runs(whole: str, tmp_path: Path) -> None:
+def test_losses_of_several_parts_beside_a_whole_one_are_no_runs(
+    whole: str, tmp_path: Path
+) -> None:
     log = tmp_path / "parts.json"
     log.write_text(json.dumps({"a/loss": [3, 2, 1], whole: [9, 8, 7], "b/loss": [6, 5, 4]}))
     (run,) = read_all(log)

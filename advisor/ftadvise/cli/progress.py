@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 AFTER = 2.0  # seconds
 EVERY = 0.1
@@ -50,7 +50,7 @@ class Progress:
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
+def waiting(what: str) -> Generator[None]:
     """Show `what` while something that cannot tell how far it is takes long."""
     if not _is_terminal():
         yield

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
+from ftadvise.readers.as_logged import as_logged
 from ftadvise.readers.delimited import lines_of, parse
 from ftadvise.readers.frame import columns_shown
 from ftadvise.readers.frame_filling import read_frame
@@ -14,10 +16,14 @@ from ftadvise.readers.frame_tables import runs_of_frame, tables_of_frame
 from ftadvise.readers.keys import is_split_word, meaning
 from ftadvise.readers.source import Reader, Source
 from ftadvise.readers.table_opening import Opening, has_loss, opening_of
+from ftadvise.readers.wanted import ANY
 
 if TYPE_CHECKING:
     from ftadvise.readers.frame import Frame
     from ftadvise.run import Run
+
+
+_SHORT = re.compile(r"([tv])[_ -]?loss", re.IGNORECASE)
 
 
 def sniff(source: Source) -> float:
@@ -44,16 +50,21 @@ def read(source: Source) -> list[Run]:
     opening = opening_of(source)
     if opening is None:
         raise LogError(f"{source.label}: not in any known format", code="FT404")
-    named = _with_losses(source, opening) if opening.names else _with_name_of_file(source, opening)
-    frame = frame_of(source, named)
-    if named is not opening and opening.names:
-        frame.notes.append(
-            "By the name of the file its columns of train and eval data are losses."
-        )
-    elif named is not opening:
+    if not opening.names:
+        named = _with_name_of_file(source, opening)
         held = columns_shown(named.names)
-        frame.notes.append(f"The file has no header; by its name and its rows it holds {held}.")
-    return runs_of_frame(source, frame, tables_of_frame(frame, source.wanted))
+        note = f"The file has no header; by its name and its rows it holds {held}."
+    else:
+        named = _with_splits(opening) if source.wanted == ANY else opening
+        note = "The columns t_loss and v_loss are taken for train and eval loss."
+        if named is opening:
+            named = _with_losses(source, opening)
+            note = "By the name of the file its columns of train and eval data are losses."
+    frame = frame_of(source, named)
+    if named is not opening:
+        frame.notes.append(note)
+    runs = runs_of_frame(source, frame, tables_of_frame(frame, source.wanted))
+    return as_logged(runs, dict(zip(named.names, opening.names, strict=False)))
 
 
 def frame_of(source: Source, opening: Opening) -> Frame:
@@ -94,11 +105,29 @@ def _name_of_file(source: Source) -> str:
     return stem if meaning(stem).role in ("train", "eval") else ""
 
 
+def _with_splits(opening: Opening) -> Opening:
+    """Return the opening with `t_loss` and `v_loss` called by what they are short for.
+
+    One alone may be the loss of a value function.
+    """
+    short = {name: _SHORT.fullmatch(name) for name in opening.names}
+    found = {match[1].lower() for match in short.values() if match}
+    losses = [name for name in opening.names if has_loss([name]) or short[name]]
+    if found != {"t", "v"} or len(losses) != 2:
+        return opening
+    full = {"t": "train loss", "v": "val loss"}
+    names = tuple(full[m[1].lower()] if (m := short[n]) else n for n in opening.names)
+    return replace(opening, names=names)
+
+
 def _with_losses(source: Source, opening: Opening) -> Opening:
     """Return the opening with `train` and `val` in a file called `loss.csv` named as losses."""
     if has_loss(opening.names) or not _name_of_file(source):
         return opening
-    names = tuple(f"{n} loss" if n and is_split_word(n) else n for n in opening.names)
+    names = tuple(
+        f"{n} loss" if n and is_split_word(n) and not source.wanted.names(n) else n
+        for n in opening.names
+    )
     return opening if names == opening.names else replace(opening, names=names)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ftadvise.readers.fillers import LOSSES, filler_in
 from ftadvise.readers.frame import Cells, Frame, columns_shown
 from ftadvise.readers.keys import Meaning, meaning
 from ftadvise.readers.tables import Column
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ftadvise.readers.tables import IntArray
     from ftadvise.run import FloatArray
 
-LOSSES = ("train", "eval")
+__all__ = ["LOSSES", "codes", "column_of", "full", "row_numbers", "split", "without_filler"]
 
 
 def column_of(
@@ -51,18 +52,16 @@ def full(frame: Frame, name: str) -> FloatArray:
 
 
 def without_filler(frame: Frame, name: str, cells: Cells, means: Meaning) -> Cells:
-    """Leave out NaN that only says that nothing was logged: in most rows, between numbers."""
-    holes = np.isnan(cells.value)
-    known = np.flatnonzero(~holes)
-    if means.role not in LOSSES or 2 * holes.sum() < holes.size or not known.size:
+    """Leave out what only says that nothing was logged, and say so."""
+    found = filler_in(cells.value, means.role)
+    if found is None:
         return cells
-    if not holes[: known[-1]].any():
-        return cells
+    holes, filler = found
     frame.notes.append(
-        f"{columns_shown([name])} is nan in {int(holes.sum())} of {holes.size} rows between its "
-        "numbers: taken as not logged there."
+        f"{columns_shown([name])} is {filler} in {int(holes.sum())} of {holes.size} rows between "
+        "its numbers: taken as not logged there."
     )
-    return Cells(cells.index[known], cells.value[known])
+    return Cells(cells.index[~holes], cells.value[~holes])
 
 
 def split(frame: Frame, part: IntArray, count: int) -> list[Frame]:

@@ -16,6 +16,7 @@ from ftadvise.readers.frame import (
     OWNER_NAMES,
     RUN_NAMES,
     SERIES_NAMES,
+    SETTING_NAMES,
     SPLIT_NAMES,
     VALUE_NAMES,
     Frame,
@@ -25,6 +26,7 @@ from ftadvise.readers.frame_columns import LOSSES, codes, column_of, full, row_n
 from ftadvise.readers.keys import is_split_word, meaning, split_of
 from ftadvise.readers.search import Found
 from ftadvise.readers.tables import Column, Table
+from ftadvise.readers.tallies import is_tally
 from ftadvise.readers.values import nothing_found, runs_of_tables
 from ftadvise.readers.wanted import ANY, Wanted
 
@@ -81,6 +83,7 @@ def no_loss_in(label: str, frame: Frame, tables: list[Table]) -> LogError:
     if losses and any(table.summary for table in tables):
         return nothing_found(label, Found(tables))
     meant = [name for name in frame.names if meaning(name).role in LOSSES]
+    meant = [name for name in meant if not is_tally(name, frame.names)]
     if meant:
         message = f"{label}: {what}, with no number in {columns_shown(meant)}"
         return LogError(message, code="FT405", hint=_HELPS)
@@ -193,6 +196,9 @@ def _summary(frame: Frame, table: Table) -> str:
         return ""
     if frame.size == 1:
         return "" if axes else "run"
+    settings = [texts for name, texts in frame.labels.items() if name.lower() in SETTING_NAMES]
+    if not axes and any(len(set(texts)) > 1 for texts in settings):
+        return "setting"
     for name, texts in frame.labels.items():
         if name.lower() in RUN_NAMES + OWNER_NAMES and len(set(texts)) == frame.size:
             return name

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
+from ftadvise.readers import documents
 from ftadvise.readers.documents import opening
 from ftadvise.readers.keys import meaning
 from ftadvise.readers.printed import parts
@@ -32,6 +33,7 @@ _OPENING = re.compile(
     r"Epoch \d{1,9}/\d{1,9}\s{1,9}(?:[^{}]{0,4000}?\d{1,12}/(?:\d{1,12}|Unknown)\S{0,20}\s{1,5}"
     r"\S{0,20}(?:\[[=>.]|-|\u2501)|- \d{1,9}s )"
 )
+_HELD_OUT = re.compile(r"\s{0,20}(?:- )?val_loss: \d")
 _SAMPLES = re.compile(r"Train on (\d{1,12}) samples")
 
 
@@ -69,6 +71,7 @@ class _Reader:
     def _line(self, part: str) -> None:
         count = _COUNT.match(part)
         if count is None and _SECONDS.match(part) is None:
+            self._evaluated(part)
             return
         total = int(count[2]) if count is not None and count[2] != "Unknown" else None
         if count is not None and total is not None and int(count[1]) < total:
@@ -85,10 +88,16 @@ class _Reader:
             if total is not None and total != self.samples:
                 fit.per_epoch = float(total)
 
+    def _evaluated(self, part: str) -> None:
+        """Take a line of validation metrics below that of its epoch."""
+        row = self.fits[-1].rows.get(self.epoch)
+        if row is not None and "val_loss" not in row and _HELD_OUT.match(part):
+            row.update((key, x) for key, x in _metrics(part).items() if key.startswith("val_"))
+
 
 def _metrics(part: str) -> Row:
     row: Row = {}
-    for item in part[:MAX_LINE].split(" - "):
+    for item in part[:MAX_LINE].strip(" -").split(" - "):
         name, colon, value = item.partition(": ")
         plain = value.split(maxsplit=1)
         if colon and len(name) < 100 and plain and (found := number(plain[0])) is not None:
@@ -116,7 +125,7 @@ def trainings_in(text: str) -> list[Training]:
 def sniff(source: Source) -> float:
     """Return 0.85 for an epoch header with a bar below it."""
     head = opening(source)
-    if "\0" in head or head.lstrip()[:1] in ("{", "["):
+    if "\0" in head or documents.sniff(source) >= 0.5:
         return 0.0
     if "Epoch " not in head or "loss: " not in head:
         return 0.0

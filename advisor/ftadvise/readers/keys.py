@@ -22,11 +22,12 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-TRAIN_WORDS = frozenset({"train", "training", "trn"})
+TRAIN_WORDS = frozenset({"train", "training", "trn", "tr"})
 EVAL_WORDS = {  # in order of preference: test is the last choice for a held-out loss
     "val": 0,
     "validation": 0,
     "valid": 0,
+    "va": 0,
     "eval": 1,
     "evaluation": 1,
     "dev": 2,
@@ -39,7 +40,10 @@ _SPLIT_WORDS = TRAIN_WORDS | EVAL_WORDS.keys()
 
 _LOSS = frozenset({"loss", "losses"})
 # Losses by their formula; believed only where nothing is called a loss. Perplexity is none.
-_MEASURES = {"nll": 0, "elbo": 0, "nelbo": 0, "xent": 0, "ce": 0, "bce": 0, "mse": 1, "rmse": 2}
+_MEASURES = {
+    "nll": 0, "elbo": 0, "nelbo": 0, "xent": 0, "ce": 0, "bce": 0, "logloss": 0, "mlogloss": 0,
+    "mse": 1, "rmse": 2,
+}  # fmt: skip
 # Words that make a number with "loss" in its name something else.
 _NOT_A_LOSS = _words(
     "best min minimum max maximum lowest highest initial final start end median std stddev var"
@@ -70,7 +74,8 @@ _AXIS_WORDS = _words(
     "global current cur num number n idx index id no optimizer opt x the completed list history"
     " trainer"
 )
-_RATE_WORDS = _words("current list history group groups pg adam adamw sgd values")
+# YOLOv5 logs its rates as `x/lr0`.
+_RATE_WORDS = _words("current list history group groups pg adam adamw sgd values x")
 
 _WORD = re.compile(r"[a-z]+|\d+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -196,9 +201,9 @@ def _preference(found: list[str]) -> int:
 def _axis(found: list[str], split: str) -> Meaning | None:
     if set(found) in ({"total", "steps"}, {"max", "steps"}):
         return Meaning("total_steps")
-    if found == ["grad", "norm"]:
-        return Meaning("gradient")
     core = [w for w in found if w not in _SPLIT_WORDS]
+    if core in (["grad", "norm"], ["gradient", "norm"]):
+        return Meaning("gradient")
     rate = [w for w in core if w not in _RATE_WORDS and not w.isdigit()]
     if rate in (["lr"], ["lrs"], ["learning", "rate"], ["learning", "rates"]):
         return Meaning("rate", (len(core),), split)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from ftadvise.readers.keys import is_split_word, meaning, split_of, words
+from ftadvise.readers.text_meaning import is_split_word, meaning, split_of, words
 
 MAX_NAME = 4  # words of a name that are kept together
 AXES = ("step", "epoch")
@@ -30,7 +30,7 @@ _ANOTHER_MOMENT = _words(
 )
 _FILLING = _words(
     "set phase results result stats statistics metrics summary data loop epoch performance scores"
-    " running on the current"
+    " running on in mode the current net output"
 )
 # "a loss of 0.5" and "fell to 0.5" are prose.
 _PROSE = _words(
@@ -43,6 +43,10 @@ _BEFORE = _words(
     " starting start begin beginning in of started seconds sec s min ms took"
 )
 _PLANS = _words("total num max number n")
+# Words before "epoch" that make its number something else than the epoch in progress.
+_NO_OWNERS = _PLANS | _words(
+    "warmup warm per each every last next until till stop size length loss time steps batches of"
+)
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,12 @@ def joined(name: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]] | N
     for place, word in enumerate(name[:-1]):
         if place and word.lower() in _JOINING:
             loss, axis = name[:place], name[place + 1 :]
-            if named(axis).role in AXES and named(loss).role in LOSSES:
+            if named(axis).role not in AXES:
+                continue
+            if named(loss).role in LOSSES:
                 return loss, axis
+            if named(name[: place + 1]).role in LOSSES:  # "Cost after": a cost may be money
+                return name[: place + 1], axis
     return None
 
 
@@ -133,7 +141,15 @@ def _trimmed(name: tuple[str, ...]) -> tuple[str, str]:
             found = (part, means.role, rank)
         if rank <= PLAIN:
             break
+    if found[1] == "other" and _is_epoch_of_something(name):
+        return name[-1], "epoch"
     return found[0], found[1]
+
+
+def _is_epoch_of_something(name: tuple[str, ...]) -> bool:
+    """Return whether a name is `ResNet-18 Epoch`: that of a model or of its data."""
+    before = {word for part in name[:-1] for word in words(part)}
+    return words(name[-1]) == ["epoch"] and len(name) <= MAX_NAME and not before & _NO_OWNERS
 
 
 def _starts(name: tuple[str, ...]) -> list[int]:

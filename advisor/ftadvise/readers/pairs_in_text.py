@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ftadvise.readers.keys import is_split_word, split_of, words
 from ftadvise.readers.names_in_text import (
     AXES,
     LOSSES,
@@ -19,6 +18,7 @@ from ftadvise.readers.names_in_text import (
     joined,
     named,
 )
+from ftadvise.readers.text_meaning import is_split_word, split_of, words
 
 MAX_WORDS = 6
 MAX_PAIRS = 60

@@ -107,11 +107,17 @@ def dicts_in(text: str) -> tuple[list[Row], int]:
     while opening is not None:
         taken = _parse(text, opening.start(), MAX_DEPTH)
         if taken is not None:
-            found.append(taken[0])
+            if not _is_quoted(text, opening.start(), taken[1]):
+                found.append(taken[0])
         elif last_close < opening.start() and len(text) - opening.start() < MAX_WRAPPED:
             return found, opening.start()
         opening = _OPEN.search(text, taken[1] if taken is not None else opening.end())
     return found, -1
+
+
+def _is_quoted(text: str, start: int, end: int) -> bool:
+    """Return whether a dict is a string of its own, as in the tests of who parses such logs."""
+    return start > 0 and text[start - 1] in "'\"" and text[end : end + 1] == text[start - 1]
 
 
 def _parse(text: str, start: int, depth: int) -> tuple[Row, int] | None:

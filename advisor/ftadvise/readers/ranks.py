@@ -30,6 +30,8 @@ _TELLING = re.compile(
 _DATA = re.compile(
     r"\.(?:json|jsonl|ndjson|jsonlines|csv|tsv|txt|log|out|err|ipynb|db|sqlite3?)$", re.IGNORECASE
 )
+# Most of these are data sets, in shards called train-00000-of-00001.parquet.
+_TABLES = re.compile(r"(?:metric|histor|log|loss|curve)[^/]*\.(?:parquet|feather)$", re.IGNORECASE)
 _OUTPUT = re.compile(r"\.(?:log|out|err)$", re.IGNORECASE)
 _NO_ENDING = re.compile(r"log|logs|output|stdout|stderr|nohup|console", re.IGNORECASE)
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -66,7 +68,7 @@ def rank_of(name: str, place: Place, above: Place = ()) -> int | None:
         return STORE
     if _NO_LOG.fullmatch(name):
         return None
-    if _OUTPUT.search(name) or _NO_ENDING.fullmatch(name):
+    if _TABLES.search(name) or _OUTPUT.search(name) or _NO_ENDING.fullmatch(name):
         return TELLING
     if _DATA.search(name) or "." not in name.rstrip("0123456789."):
         return TELLING if _TELLING.search(name) else DATA

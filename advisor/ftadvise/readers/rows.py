@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,15 +14,18 @@ from ftadvise.readers.wanted import ANY, Wanted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ftadvise.run import FloatArray
+
 Row = dict[str, Any]
 
 MAX_COLUMNS = 2000
 # Where one list holds rows of several runs, or of train and eval, these say which.
 RUN_KEYS = (
-    "run", "run_id", "run_name", "fold", "seed", "trial", "experiment", "model", "model_name"
+    "run", "run_id", "run_name", "fold", "seed", "trial", "experiment", "model", "model_name",
+    "client", "client_id",
 )  # fmt: skip
 _SPLIT_KEYS = ("split", "mode", "phase", "stage", "type", "event", "subset", "set", "kind")
-_LABEL_KEYS = (*RUN_KEYS, "name", "id", "label", "dataset", "task", "client", "client_id")
+_LABEL_KEYS = (*RUN_KEYS, "name", "id", "label", "dataset", "task")
 _VALUE_KEYS = ("value", "v", "y")
 # transformers ends its history with a row of means over the whole run.
 _END_OF_RUN = ("train_runtime", "train_samples_per_second")
@@ -96,6 +100,28 @@ def are_points(rows: Sequence[Row], path: tuple[str, ...]) -> str:
     if not path or any(meaning(name).role in ("train", "eval") for name in rows[0]):
         return ""
     return key
+
+
+def are_numbered(lists: list[list[Any]]) -> bool:
+    """Return whether `[[10, 2.5, 2.6], [20, 2.4, 2.5]]` are rows that begin with a step."""
+    if len(lists) < 2 or len(lists[0]) < 3 or {len(x) for x in lists} != {len(lists[0])}:
+        return False
+    first = [number(x[0]) for x in lists]
+    steps = [x for x in first if x is not None and x == np.floor(x)]
+    return len(steps) == len(lists) and all(a < b for a, b in itertools.pairwise(steps))
+
+
+def axis_of(prefix: str, places: FloatArray, path: tuple[str, ...]) -> str:
+    """Return whether numbers beside values are steps or epochs."""
+    named = meaning(prefix).role if prefix else "other"
+    if named in ("step", "epoch"):
+        return named
+    above = " ".join(path).lower()
+    if "step" in above or "iter" in above:
+        return "step"
+    whole = bool(np.all(places == np.floor(places)))
+    many = float(places.max()) >= 100 and float(places.max()) > 10 * places.size
+    return "step" if whole and many and "epoch" not in above else "epoch"
 
 
 def split_key_of(rows: Sequence[Row]) -> str:

@@ -7,7 +7,6 @@ stand alone are final values and are never taken for a curve.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ import numpy as np
 
 from ftadvise.readers.keys import is_split_word, meaning
 from ftadvise.readers.long_rows import LongRows
-from ftadvise.readers.rows import Row, are_points, label_of, tables_of
+from ftadvise.readers.rows import Row, are_numbered, are_points, axis_of, label_of, tables_of
 from ftadvise.readers.tables import Column, Table, array_of, is_numbers, number, numbers
 from ftadvise.readers.wanted import ANY, Wanted
 
@@ -96,7 +95,7 @@ class _Walk:
         if not known or len(known) < len(matches) or (len(known) < 2 and not known[0][1]):
             return False
         places = np.array([float(match[2]) for match in known])
-        axis = _axis_of(known[0][1] or "", places, path)
+        axis = axis_of(known[0][1] or "", places, path)
         children = list(value.values())
         if is_numbers(children):
             index, values = numbers(children)
@@ -176,10 +175,10 @@ class _Walk:
         if len(flat) == 2 * len(lists) == index.size and all(len(x) == 2 for x in lists):
             places = values[::2]
             if len(lists) > 1 and bool(np.all(places[1:] > places[:-1])):
-                own = {_axis_of("", places, path): places}
+                own = {axis_of("", places, path): places}
                 self._leaf(path, np.arange(len(lists)), values[1::2], len(lists), **own)
                 return
-        if _are_numbered_rows(lists):  # nothing says which of the columns is what
+        if are_numbered(lists):  # nothing says which of the columns is what
             if path:
                 self.found.other.append(".".join(path))
             return
@@ -212,28 +211,6 @@ class _Walk:
             return
         column = Column(name, means, index, values, size, step, epoch)
         self.groups.setdefault(group, []).append(column)
-
-
-def _are_numbered_rows(lists: list[list[Any]]) -> bool:
-    """Return whether `[[10, 2.5, 2.6], [20, 2.4, 2.5]]` are rows that begin with a step."""
-    if len(lists) < 2 or len(lists[0]) < 3 or {len(x) for x in lists} != {len(lists[0])}:
-        return False
-    first = [number(x[0]) for x in lists]
-    steps = [x for x in first if x is not None and x == np.floor(x)]
-    return len(steps) == len(lists) and all(a < b for a, b in itertools.pairwise(steps))
-
-
-def _axis_of(prefix: str, places: FloatArray, path: tuple[str, ...]) -> str:
-    """Return whether numbers beside values are steps or epochs."""
-    named = meaning(prefix).role if prefix else "other"
-    if named in ("step", "epoch"):
-        return named
-    above = " ".join(path).lower()
-    if "step" in above or "iter" in above:
-        return "step"
-    whole = bool(np.all(places == np.floor(places)))
-    many = float(places.max()) >= 100 and float(places.max()) > 10 * places.size
-    return "step" if whole and many and "epoch" not in above else "epoch"
 
 
 def _by_prefix(table: Table) -> list[Table]:

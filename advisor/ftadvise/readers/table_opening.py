@@ -157,6 +157,8 @@ def _has_row_numbers(body: list[Row], named: int) -> bool:
     """Return whether the rows have one cell more than there are names: a number, or a label."""
     if not body or any(len(row) != named + 1 for row in body):
         return False
+    if not any(row[-1].strip() for row in body):  # every row ends in a separator
+        return False
     first = [parse(row[0]) for row in body]
     known = [number for number in first if number is not None]
     steps = {after - before for before, after in itertools.pairwise(known)}

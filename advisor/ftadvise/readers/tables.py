@@ -77,7 +77,7 @@ def number(value: Any) -> float | None:
     if isinstance(value, int | float):
         return _float(value)
     if isinstance(value, str) and len(value) < 64 and _NUMBER.match(value):
-        return float(value)
+        return float(value.strip())  # float() itself keeps \x1c to \x1f, which \s matches
     return None
 
 

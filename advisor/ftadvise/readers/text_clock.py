@@ -21,7 +21,7 @@ def columns_of(found: Collected, chosen: Chosen) -> Columns:
     series = [s for s in (chosen.train, chosen.eval, chosen.rate) if s is not None]
     lines = np.unique(np.concatenate([np.frombuffer(s.lines, dtype=np.int64) for s in series]))
     clock = _Clock(found, chosen, lines)
-    columns = Columns()
+    columns = Columns({s.name: s.means for s in series})
     values = {s.name: dict(zip(s.lines, s.values, strict=True)) for s in series}
     for place, line in enumerate(lines.tolist()):
         row: dict[str, float] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftadvise.readers.keys import meaning, words
 from ftadvise.readers.pairs_in_text import Pair
+from ftadvise.readers.text_meaning import meaning, words
 
 if TYPE_CHECKING:
     from ftadvise.readers.pairs_in_text import Reading

@@ -6,10 +6,11 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from ftadvise.readers.keys import split_of
 from ftadvise.readers.names_in_text import LOSSES
+from ftadvise.readers.other_words import LOSS_ABROAD
 from ftadvise.readers.pairs_in_text import Pair, Reading, read_pairs
 from ftadvise.readers.text_counts import BAR, Counting
+from ftadvise.readers.text_meaning import split_of
 from ftadvise.readers.text_series import Collected
 from ftadvise.readers.wanted import ANY, Wanted
 
@@ -25,7 +26,8 @@ _UNKNOWN = math.nan
 
 HINT = re.compile(
     r"loss|nll|elbo|xent|entropy|mse|bce|epoch|step|iter|update|batch|\bep\b|round"
-    r"|val|train|test|dev\b|eval|\d/\d|^\s{0,40}(?:def|class|return|import|assert|self\.)\b",
+    r"|val|train|test|dev\b|eval|\d/\d|^\s{0,40}(?:def|class|return|import|assert|self\.)\b"
+    rf"|{LOSS_ABROAD}|[轮輪]|エポック|에폭|에포크|эпох|[eé]po",
     re.IGNORECASE,
 )
 """What a line must have that can say something about a loss, or that it is source code."""
@@ -35,6 +37,7 @@ _CODE = re.compile(
     r"|[-+*/]=\s|^\s{0,40}(?:def|class|import|from|return|elif|else|while|with|assert|try|except"
     r"|raise|const|var|let|static|void|float|double|int|self\.|#include)\b|\w\[['\"\w:]{1,40}\]\s?="
     r"|[A-Za-z_]\.[A-Za-z_]\w{0,40}\(|;\s*$|=\s{0,3}(?:None|True|False)\b|^\s{0,20}(?:\$|\+|>>>) "
+    r"|^\s{0,40}[bfr]{0,2}(?:\"[^\"]{1,2000}\"|'[^']{1,2000}')\s?[,)\]]{1,3}\s*$"
 )
 _SOURCE = re.compile(
     r"\s{0,40}(?:(?:async )?def \w{1,80}\(|class \w{1,80}[:(]|return\b|import [\w.]{1,80}|from [\w.]{1,80} "
@@ -42,6 +45,19 @@ _SOURCE = re.compile(
 )
 # "[1,  2000] loss: 2.198" of the PyTorch tutorial.
 _EPOCH_AND_BATCH = re.compile(r"^\[\s{0,8}(\d{1,9}),\s{0,8}(\d{1,12})\](?=\s{0,8}[A-Za-z])")
+# "[100]  train-rmse:0.5" of boosters; a number alone in front of other counters is a rank.
+_ROUND = re.compile(r"^(?:#{1,6}\s{1,4})?\[\s{0,8}(\d{1,12})\](?=\s{1,8}[A-Za-z])")
+_COUNTED = re.compile(r"\b(?:step|iter|epoch|ep|batch|update|round)|\d/\d", re.IGNORECASE)
+# "第 3 轮" and "3번째 스텝의".
+_NTH = re.compile(r"第\s{0,4}(?P<n>\d{1,9})\s{0,4}(?P<axis>轮|輪|步|个?\s?epoch)", re.IGNORECASE)
+_NTH_KOREAN = re.compile(
+    r"(?P<n>\d{1,9})\s?번째\s{0,4}(?P<axis>스텝|에폭|에포크|반복|배치|epoch|step)의?",
+    re.IGNORECASE,
+)
+# A bar of unknown length: "Epoch 0: |  | 17/? [00:10<00:00, train_loss=0.5]".
+_ENDLESS = re.compile(r"(?<![\w.])(\d{1,12})/\?(?= \[)")
+# The blobs of Caffe: "Test net output #1: loss = 0.5".
+_ORDINAL = re.compile(r" #\d{1,6}(?=: )")
 # An Estimator of TensorFlow 1 prints its evaluations like this.
 _ESTIMATOR = re.compile(r"^.{0,40}Saving dict for global step(?= \d)")
 # What stands at the end of an epoch, not above its lines.
@@ -60,6 +76,22 @@ def collect(lines: Iterable[str], wanted: Wanted = ANY) -> Collected:
     return state.found
 
 
+def _said_plainly(line: str) -> str:
+    """Return `line` with the counters that some tools write without a word spelt out."""
+    if line.startswith(("[", "#")):
+        line = _EPOCH_AND_BATCH.sub(r"epoch \1 batch \2 ", line)
+        if not _COUNTED.search(line):
+            line = _ROUND.sub(r"iteration \1 ", line)
+    elif "Saving dict" in line:
+        line = _ESTIMATOR.sub("eval step", line)
+    if "第" in line or "번째" in line:
+        nth = _NTH if "第" in line else _NTH_KOREAN
+        line = nth.sub(r" \g<axis> \g<n> ", line)
+    if "/?" in line:
+        line = _ENDLESS.sub(r"batch \1", line)
+    return _ORDINAL.sub("", line) if " #" in line else line
+
+
 class _Context:
     """What the lines so far say about the next one."""
 
@@ -74,10 +106,7 @@ class _Context:
     def line(self, line: str) -> None:
         if line.startswith("wandb:"):  # the last values, after the run
             return
-        if line.startswith("["):
-            line = _EPOCH_AND_BATCH.sub(r"epoch \1 batch \2 ", line)
-        elif "Saving dict" in line:
-            line = _ESTIMATOR.sub("eval step", line)
+        line = _said_plainly(line)
         if _SOURCE.match(line):
             self.source += 1
             return
@@ -101,7 +130,7 @@ class _Context:
 
     def _follow(self, counts: Counts, losses: list[Pair], reading: Reading) -> None:
         """Carry what this line counts over to the lines after it."""
-        if counts.names():
+        if counts.names() and not self._evaluates(counts):
             self.split = ""
         if counts.epoch is not None:
             if counts.epoch.value < self.epoch:
@@ -120,6 +149,11 @@ class _Context:
         if counts.batch is not None and not only_eval:
             self.batch = counts.batch.value
             self.batches = counts.batch.total or _UNKNOWN
+
+    def _evaluates(self, counts: Counts) -> bool:
+        """Whether a line below `Testing:` is about it: it counts what the line above it did."""
+        same = counts.epoch is not None and counts.epoch.value == self.epoch
+        return split_of(self.split) == "eval" and counts.names() == ("epoch",) and same
 
     def _take(self, counts: Counts, reading: Reading) -> None:
         """Take the losses and learning rates of a line."""

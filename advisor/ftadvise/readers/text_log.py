@@ -13,7 +13,9 @@ import numpy as np
 
 from ftadvise.errors import LogError
 from ftadvise.readers.columns import runs_in_columns
+from ftadvise.readers.keys import meaning
 from ftadvise.readers.lines import ends_of, lines_of, may_be_log
+from ftadvise.readers.other_words import LOSS_ABROAD
 from ftadvise.readers.text_choice import Chosen, choose
 from ftadvise.readers.text_clock import columns_of
 from ftadvise.readers.text_lines import HINT, collect
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from ftadvise.run import Run
 
 UNTIMED = 5  # losses without step or epoch that are believed to be a history
-_LOSS = re.compile(r"loss|nll|elbo|xent|entropy|mse\b|bce\b", re.IGNORECASE)
+_LOSS = re.compile(
+    rf"loss|nll|elbo|xent|entropy|mse\b|bce\b|\bcost after|{LOSS_ABROAD}", re.IGNORECASE
+)
 _HELPS = "Give the log of one run with its losses, such as trainer_state.json or a CSV of metrics."
 
 
@@ -77,7 +81,9 @@ def _refuse_what_is_no_history(source: Source, found: Collected, chosen: Chosen)
     times = [np.frombuffer(axis)[lines] for axis in (moments.epoch, moments.step, moments.batch)]
     moves = any(np.unique(axis[np.isfinite(axis)]).size > 1 for axis in times)
     timeless = not any(np.isfinite(axis).any() for axis in times)
-    if not moves and not (timeless and lines.size >= UNTIMED):
+    # In other languages the word for a loss means money and waste as well.
+    plain = meaning(lead.name).role != "other"
+    if not moves and not (timeless and plain and lines.size >= UNTIMED):
         raise _nothing(source, found, len(chosen))
 
 

@@ -11,7 +11,8 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ftadvise.readers.keys import Meaning, meaning
+from ftadvise.readers.keys import Meaning
+from ftadvise.readers.text_meaning import meaning
 
 MAX_SERIES = 500
 

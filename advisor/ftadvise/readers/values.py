@@ -10,10 +10,12 @@ import numpy as np
 
 from ftadvise.errors import LogError
 from ftadvise.readers.choose import drafts as drafts_of
+from ftadvise.readers.fillers import without_fillers
 from ftadvise.readers.finish import runs_of, with_plan
 from ftadvise.readers.keys import split_of, words
 from ftadvise.readers.search import Found, search
 from ftadvise.readers.setup import planned_epochs_in, settings_in
+from ftadvise.readers.tallies import without_tallies
 from ftadvise.readers.wanted import ANY, Wanted
 from ftadvise.run import Settings
 from ftadvise.text import clean
@@ -52,7 +54,15 @@ def runs_in(value: Any, wanted: Wanted = ANY) -> tuple[list[Run], Found]:
     """Return the runs in a value as JSON has them, and all that the search found."""
     found = search(value, wanted)
     planned, settings = planned_epochs_in(value), settings_in(value)
-    return runs_of_tables(found.tables, wanted, planned, settings, found.other), found
+    tables, notes = without_fillers(found.tables)
+    runs = runs_of_tables(tables, wanted, planned, settings, found.other)
+    return [_with_notes(run, notes) for run in runs], found
+
+
+def _with_notes(run: Run, notes: dict[str, str]) -> Run:
+    """Return the run with the notes on its own series."""
+    own = [notes[key] for key in (run.train.key, run.eval.key) if key in notes]
+    return replace(run, notes=(*run.notes, *own)) if own else run
 
 
 def runs_of_tables(
@@ -74,7 +84,8 @@ def runs_of_tables(
     Raises:
         NoSuchSeries: FT409, no series has the name that was asked for, or several have.
     """
-    settings = settings or Settings()
+    settings, others = settings or Settings(), list(others)
+    tables = without_tallies(tables, others, wanted)
     drafts = _as_wanted(_paired(drafts_of(tables[:MAX_RUNS], wanted, others)), wanted)
     runs: list[Run] = []
     for made, name in zip(drafts, _names([d.path for d in drafts]), strict=True):
