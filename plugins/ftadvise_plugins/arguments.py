@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftadvise.readers.setup import planned_epochs_in, settings_in
-from ftadvise.readers.tables import number
+from ftadvise.readers.json_logs.setup import planned_epochs_in, settings_in
+from ftadvise.readers.series.tables import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

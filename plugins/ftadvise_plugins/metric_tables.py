@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ftadvise.readers.finish import with_plan
-from ftadvise.readers.keys import meaning
-from ftadvise.readers.setup import planned_epochs_in, settings_in
-from ftadvise.readers.tables import Column, Table, number
-from ftadvise.readers.values import runs_of_tables
+from ftadvise.readers.json_logs.setup import planned_epochs_in, settings_in
+from ftadvise.readers.series.finish import with_plan
+from ftadvise.readers.series.keys import meaning
+from ftadvise.readers.series.tables import Column, Table, number
+from ftadvise.readers.series.values import runs_of_tables
 from ftadvise.readers.wanted import ANY, NoSuchSeries, Wanted
 from ftadvise.text import clean
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_stores import MLFLOW, START, insert, mlflow_database, mlflow_folder, run_script
 
 from ftadvise.errors import LogError
-from ftadvise.readers import sqlite
+from ftadvise.readers.files import sqlite
 from ftadvise.readers.source import Source
 from ftadvise.readers.wanted import Wanted
 from ftadvise.run import Run

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from made_stores import TRACKIO, insert, run_script, trackio_database
 
 from ftadvise.errors import LogError
-from ftadvise.readers import sqlite
+from ftadvise.readers.files import sqlite
 from ftadvise.readers.source import Source
 from ftadvise.readers.wanted import Wanted
 from ftadvise.testing import check_reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ftadvise.readers.tables import number
+from ftadvise.readers.series.tables import number
 
 
 @given(

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftadvise.errors import LogError
-from ftadvise.readers import expanding, read, source, spool
+from ftadvise.readers import read, source
+from ftadvise.readers.files import expanding, spool
 from ftadvise.readers.source import Source, opened
 
 if TYPE_CHECKING:

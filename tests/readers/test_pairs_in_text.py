@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ftadvise.readers.lines import without_prefix
-from ftadvise.readers.pairs_in_text import read_pairs
+from ftadvise.readers.files.lines import without_prefix
+from ftadvise.readers.text_logs.pairs_in_text import read_pairs
 
 
 def pairs(line: str) -> list[tuple[str, float]]:

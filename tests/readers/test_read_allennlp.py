@@ -9,9 +9,9 @@ import pytest
 
 from ftadvise.errors import LogError
 from ftadvise.readers import read
-from ftadvise.readers.allennlp import gather
 from ftadvise.readers.source import Source
-from ftadvise.readers.text_readers import READERS
+from ftadvise.readers.text_logs.allennlp import gather
+from ftadvise.readers.text_logs.text_readers import READERS
 from ftadvise.testing import check_reader
 
 GOOD = Path(__file__).parent / "good" / "allennlp"

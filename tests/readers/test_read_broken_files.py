@@ -14,7 +14,7 @@ from made_hostile import hostile
 
 from ftadvise.errors import FtadviseError, LogError
 from ftadvise.readers import read, read_all
-from ftadvise.readers.documents import parse
+from ftadvise.readers.json_logs.documents import parse
 from ftadvise.readers.source import Source
 
 FIRST = '{\r\n  "epoch": 1,\r\n  "loss": 2.0\r\n}'

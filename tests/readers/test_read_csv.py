@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftadvise.errors import LogError
-from ftadvise.readers import csv_table, frame, frame_filling, read, read_all
+from ftadvise.readers import read, read_all
 from ftadvise.readers.source import Source
+from ftadvise.readers.table_logs import csv_table, frame, frame_filling
 from ftadvise.testing import check_reader
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftadvise.errors import LogError
-from ftadvise.readers import csv_table, read
+from ftadvise.readers import read
 from ftadvise.readers.source import Source
+from ftadvise.readers.table_logs import csv_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -166,7 +166,7 @@ def test_reading_needs_no_scipy(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
     path.write_text('{"loss": [2, 1]}')
     program = (
-        "import sys; from ftadvise.readers import json_history, trainer_state;"
+        "import sys; from ftadvise.readers.json_logs import json_history, trainer_state;"
         "from ftadvise.readers.source import Source; import pathlib;"
         f"json_history.read(Source(pathlib.Path({str(path)!r})));"
         "assert 'scipy' not in sys.modules, 'scipy'; assert 'torch' not in sys.modules, 'torch'"

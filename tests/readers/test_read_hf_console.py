@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from printouts import Logged, console, printed
 
 from ftadvise.errors import LogError
-from ftadvise.readers.console import console_of
-from ftadvise.readers.console_readers import READERS
-from ftadvise.readers.printed import dicts_in, pieces
+from ftadvise.readers.console_logs.console import console_of
+from ftadvise.readers.console_logs.console_readers import READERS
+from ftadvise.readers.console_logs.printed import dicts_in, pieces
 from ftadvise.readers.source import Source
 from ftadvise.readers.wanted import Wanted
 from ftadvise.testing import check_reader

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftadvise.readers import keras_csv, read, read_all
+from ftadvise.readers import read, read_all
+from ftadvise.readers.table_logs import keras_csv
 from ftadvise.testing import check_reader
 
 GOOD = Path(__file__).parent / "good" / "keras_csv"

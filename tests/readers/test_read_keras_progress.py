@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftadvise.errors import LogError
-from ftadvise.readers import keras_progress
-from ftadvise.readers.console_readers import READERS
+from ftadvise.readers.console_logs import keras_progress
+from ftadvise.readers.console_logs.console_readers import READERS
 from ftadvise.readers.source import Source
 from ftadvise.testing import check_reader
 

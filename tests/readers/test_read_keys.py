@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftadvise.readers.keys import meaning, split_of
+from ftadvise.readers.series.keys import meaning, split_of
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ftadvise.errors import LogError
-from ftadvise.readers import lightning_csv, read
+from ftadvise.readers import read
+from ftadvise.readers.table_logs import lightning_csv
 from ftadvise.testing import check_reader
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ftadvise.errors import LogError
-from ftadvise.readers import long_documents, long_rows, read, read_all
-from ftadvise.readers.window import Window
+from ftadvise.readers import read, read_all
+from ftadvise.readers.json_logs import long_documents, long_rows
+from ftadvise.readers.json_logs.window import Window
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from printouts import Logged, cell, html, notebook_of, printed, shown, stream
 
 from ftadvise.errors import LogError
-from ftadvise.readers.console_readers import READERS
-from ftadvise.readers.hf_table import tables_in
+from ftadvise.readers.console_logs.console_readers import READERS
+from ftadvise.readers.console_logs.hf_table import tables_in
 from ftadvise.readers.source import Source
 from ftadvise.testing import check_reader
 

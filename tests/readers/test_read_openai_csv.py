@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ftadvise.errors import LogError
-from ftadvise.readers import openai_csv, read
+from ftadvise.readers import read
 from ftadvise.readers.source import Source
+from ftadvise.readers.table_logs import openai_csv
 from ftadvise.testing import check_reader
 
 GOOD = Path(__file__).parent / "good" / "openai_csv"

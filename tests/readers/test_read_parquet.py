@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ftadvise.errors import LogError
-from ftadvise.readers import parquet, read, read_all
+from ftadvise.readers import read, read_all
 from ftadvise.readers.source import Source
+from ftadvise.readers.table_logs import parquet
 from ftadvise.testing import check_reader
 
 GOOD = Path(__file__).parent / "good" / "parquet"

@@ -158,7 +158,7 @@ def test_any_bytes_end_in_a_run_or_a_log_error(tmp_path: Path, content: bytes) -
 
 
 def test_our_readers_keep_the_contract_of_readers(tmp_path: Path) -> None:
-    from ftadvise.readers import json_history, trainer_state
+    from ftadvise.readers.json_logs import json_history, trainer_state
 
     history: Points = [(epoch, 3.0 / epoch, 3.5 / epoch) for epoch in range(1, 40)]
     for shape, make in SHAPES.items():

@@ -13,7 +13,7 @@ from made_stores import insert, mlflow_database, run_script
 
 from ftadvise.errors import LogError
 from ftadvise.history.schema import APPLICATION
-from ftadvise.readers import sqlite
+from ftadvise.readers.files import sqlite
 from ftadvise.readers.source import Source
 from ftadvise.testing import check_reader
 

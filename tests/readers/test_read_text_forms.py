@@ -8,7 +8,7 @@ import pytest
 
 from ftadvise.errors import LogError
 from ftadvise.readers import read
-from ftadvise.readers.other_words import in_english
+from ftadvise.readers.text_logs.other_words import in_english
 from ftadvise.run import Run
 
 TRAIN, VAL = [0.9, 0.7, 0.6], [0.8, 0.75, 0.775]

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftadvise.errors import LogError
-from ftadvise.readers import read, read_all, text_log
+from ftadvise.readers import read, read_all
 from ftadvise.readers.source import Source
+from ftadvise.readers.text_logs import text_log
 from ftadvise.readers.wanted import Wanted
 from ftadvise.run import Run
 

@@ -11,7 +11,7 @@ import pytest
 from ftadvise.errors import LogError
 from ftadvise.readers import read, read_all
 from ftadvise.readers.source import Source
-from ftadvise.readers.text_readers import READERS
+from ftadvise.readers.text_logs.text_readers import READERS
 from ftadvise.run import FloatArray, Run
 from ftadvise.testing import check_reader
 

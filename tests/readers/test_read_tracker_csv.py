@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ftadvise.errors import LogError
-from ftadvise.readers import read, read_all, tracker_csv
+from ftadvise.readers import read, read_all
 from ftadvise.readers.source import Source
+from ftadvise.readers.table_logs import tracker_csv
 from ftadvise.testing import check_reader
 
 GOOD = Path(__file__).parent / "good"

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftadvise.readers import read, ultralytics_csv
+from ftadvise.readers import read
+from ftadvise.readers.table_logs import ultralytics_csv
 from ftadvise.testing import check_reader
 
 GOOD = Path(__file__).parent / "good" / "ultralytics_csv"

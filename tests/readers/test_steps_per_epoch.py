@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ftadvise.readers import read
-from ftadvise.readers.passes import ASSUMED, with_steps_per_epoch
+from ftadvise.readers.series.passes import ASSUMED, with_steps_per_epoch
 from ftadvise.run import Run
 
 

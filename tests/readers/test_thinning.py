@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftadvise.readers.keys import meaning
-from ftadvise.readers.thinning import Block, Cells, joined, paired
+from ftadvise.readers.series.keys import meaning
+from ftadvise.readers.series.thinning import Block, Cells, joined, paired
 
 
 def block(**columns: list[float | None]) -> Block:

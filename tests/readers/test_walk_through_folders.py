@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from ftadvise.errors import LogError
-from ftadvise.readers import belonging, read, read_all, walk
-from ftadvise.readers.folder import files_below, logs_below
-from ftadvise.readers.ranks import ANCHOR, DATA, LOG, STORE, TELLING, mlflow_run, rank_of
+from ftadvise.readers import read, read_all
+from ftadvise.readers.folders import belonging, walk
+from ftadvise.readers.folders.folder import files_below, logs_below
+from ftadvise.readers.folders.ranks import ANCHOR, DATA, LOG, STORE, TELLING, mlflow_run, rank_of
 
 STATE = json.dumps({"log_history": [{"step": s, "epoch": s / 2, "loss": 1.0 / s} for s in (1, 2)]})
 HISTORY = '{"loss": [3, 2, 1]}'

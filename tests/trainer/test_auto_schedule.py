@@ -19,7 +19,7 @@ from tiny_models import arguments, equal_dataset, pad, tiny_model
 from tiny_runs import TINY, config, losses, weights
 
 from ftadvise.annealing import DECAY_EPOCHS
-from ftadvise.readers.setup import ENDED_BY_ITSELF
+from ftadvise.readers.json_logs.setup import ENDED_BY_ITSELF
 from ftadvise_trainer.auto_schedule import HoldThenDecay, hold_then_decay, rule_of
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.config import Config

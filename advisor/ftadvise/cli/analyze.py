@@ -15,7 +15,7 @@ from ftadvise.errors import FtadviseError
 
 if TYPE_CHECKING:
     from ftadvise.advice import Advice
-    from ftadvise.readers.below import RunsBelow
+    from ftadvise.readers.folders.below import RunsBelow
     from ftadvise.run import Run
 
 FORMATS = ("text", "json", "jsonl", "markdown")

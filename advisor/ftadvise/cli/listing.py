@@ -11,7 +11,7 @@ from ftadvise.text import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftadvise.readers.below import Below, RunsBelow
+    from ftadvise.readers.folders.below import Below, RunsBelow
     from ftadvise.run import Run, Series
 
 SHOWN_ASIDE = 12

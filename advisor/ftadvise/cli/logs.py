@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftadvise.advice import Advice
-    from ftadvise.readers.belonging import Log
-    from ftadvise.readers.below import Outcome, RunsBelow
+    from ftadvise.readers.folders.belonging import Log
+    from ftadvise.readers.folders.below import Outcome, RunsBelow
     from ftadvise.readers.wanted import Wanted
     from ftadvise.run import Run
 
@@ -100,8 +100,8 @@ def runs_at(path: str, wanted: Wanted) -> RunsBelow:
     from pathlib import Path
 
     from ftadvise.readers import folder_of, read_all
-    from ftadvise.readers.belonging import Log
-    from ftadvise.readers.below import Below, RunsBelow
+    from ftadvise.readers.folders.belonging import Log
+    from ftadvise.readers.folders.below import Below, RunsBelow
 
     folder = folder_of(path)
     if folder is not None:
@@ -115,7 +115,7 @@ def runs_at(path: str, wanted: Wanted) -> RunsBelow:
 
 def runs_below(folder: Path, wanted: Wanted) -> RunsBelow:
     """Read the runs in a folder, on all cores where there are many logs."""
-    from ftadvise.readers.below import read_below
+    from ftadvise.readers.folders.below import read_below
 
     return read_below(folder, wanted, _read_logs)
 
@@ -135,7 +135,7 @@ def _read_logs(logs: Sequence[Log], wanted: Wanted) -> Iterator[Outcome]:
 
 def _read_log(piece: tuple[Log, Wanted]) -> Outcome:
     """Read one log, in a process of its own where there are many."""
-    from ftadvise.readers.below import read_each
+    from ftadvise.readers.folders.below import read_each
 
     log, wanted = piece
     (outcome,) = read_each([log], wanted)

@@ -60,7 +60,7 @@ class Take:
         """Return a run with the epochs that the steps make, where that was asked for."""
         if self.steps_per_epoch is None:
             return run
-        from ftadvise.readers.passes import with_steps_per_epoch
+        from ftadvise.readers.series.passes import with_steps_per_epoch
 
         return with_steps_per_epoch(run, self.steps_per_epoch)
 

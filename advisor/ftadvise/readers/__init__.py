@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
 from ftadvise.hookspecs import hookimpl
-from ftadvise.readers.below import read_below, read_each
+from ftadvise.readers.folders.below import read_below, read_each
 from ftadvise.readers.picking import called, likeliest
 from ftadvise.readers.reading import runs_in_source
 from ftadvise.readers.source import Reader, opened
@@ -28,9 +28,11 @@ __all__ = ["folder_of", "read", "read_all", "register_readers"]
 @hookimpl
 def register_readers() -> list[Reader]:
     """Return the readers that come with ftadvise."""
-    from ftadvise.readers import json_history, sqlite, tabular, trainer_state
-    from ftadvise.readers import console_readers  # isort: skip
-    from ftadvise.readers import text_readers  # isort: skip
+    from ftadvise.readers.files import sqlite
+    from ftadvise.readers.json_logs import json_history, trainer_state
+    from ftadvise.readers.table_logs import tabular
+    from ftadvise.readers.console_logs import console_readers  # isort: skip
+    from ftadvise.readers.text_logs import text_readers  # isort: skip
 
     return [
         trainer_state.READER,

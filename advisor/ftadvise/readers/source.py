@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ftadvise.errors import LogError
-from ftadvise.readers import expanding, opening, spool
-from ftadvise.readers.opening import encoding_of, size_and_head, too_large
+from ftadvise.readers.files import expanding, opening, spool
+from ftadvise.readers.files.opening import encoding_of, size_and_head, too_large
 from ftadvise.readers.wanted import ANY, Wanted
 from ftadvise.text import clean
 

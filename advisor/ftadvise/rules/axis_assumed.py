@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftadvise.numbers import short
-from ftadvise.readers.passes import ASSUMED
+from ftadvise.readers.series.passes import ASSUMED
 from ftadvise.rules.case import Case, Finding
 from ftadvise.rules.measures import axis_known, last_epoch
 from ftadvise.text import clean

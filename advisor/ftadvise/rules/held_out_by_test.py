@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftadvise.readers.keys import EVAL_WORDS, words
+from ftadvise.readers.series.keys import EVAL_WORDS, words
 from ftadvise.rules.case import Case, Finding
 from ftadvise.text import clean
 

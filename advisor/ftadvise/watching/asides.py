@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ftadvise.errors import LogError
-from ftadvise.readers import documents
+from ftadvise.readers.json_logs import documents
+from ftadvise.readers.series.tables import array_of, number
 from ftadvise.readers.source import Source
-from ftadvise.readers.tables import array_of, number
 from ftadvise.run import FloatArray, as_floats
 from ftadvise.text import clean
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
 from ftadvise.readers import read_all
-from ftadvise.readers.below import read_below, read_each
-from ftadvise.readers.folder import files_below, logs_in
+from ftadvise.readers.folders.below import read_below, read_each
+from ftadvise.readers.folders.folder import files_below, logs_in
 from ftadvise.readers.picking import called
 from ftadvise.readers.wanted import ANY, Wanted
 from ftadvise.text import clean

@@ -11,8 +11,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.errors import LogError
-from ftadvise.readers import sqlite
-from ftadvise.readers.tables import number
+from ftadvise.readers.files import sqlite
+from ftadvise.readers.series.tables import number
 from ftadvise_plugins.metric_tables import Tracked, as_param, means_something
 
 if TYPE_CHECKING:

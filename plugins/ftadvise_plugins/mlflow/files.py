@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftadvise.readers.expanding import without_suffix
+from ftadvise.readers.files.expanding import without_suffix
 from ftadvise.text import clean
 from ftadvise_plugins.metric_tables import Point, Tracked, as_param, means_something
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
-from ftadvise.readers import sqlite
+from ftadvise.readers.files import sqlite
 from ftadvise.readers.source import Reader, Source
 from ftadvise.text import clean
 from ftadvise_plugins.metric_tables import Tracked, runs_of

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ftadvise.readers.keys import words
+from ftadvise.readers.series.keys import words
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
-    from ftadvise.readers.tables import Column, Table
+    from ftadvise.readers.series.tables import Column, Table
     from ftadvise.run import FloatArray
 
 _LOSSES = ("train", "eval")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftadvise.readers.keys import is_split_word
+from ftadvise.readers.series.keys import is_split_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
-from ftadvise.readers.keys import is_split_word, meaning
-from ftadvise.readers.search import Found
+from ftadvise.readers.series.keys import is_split_word, meaning
+from ftadvise.readers.series.search import Found
+from ftadvise.readers.series.tables import Column, Table
+from ftadvise.readers.series.values import nothing_found, runs_of_tables
 from ftadvise.readers.source import Reader, Source
-from ftadvise.readers.tables import Column, Table
-from ftadvise.readers.values import nothing_found, runs_of_tables
 from ftadvise.text import clean
 from ftadvise_plugins import protobuf
 from ftadvise_plugins.arguments import Plan, plan

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ftadvise.readers.keys import Meaning, is_split_word, meaning, split_of
-from ftadvise.readers.tables import Column, Table
+from ftadvise.readers.series.keys import Meaning, is_split_word, meaning, split_of
+from ftadvise.readers.series.tables import Column, Table
 from ftadvise_plugins.tensorboard.files import split_in_name
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any, cast
 
-from ftadvise.readers.keys import words
+from ftadvise.readers.series.keys import words
 from ftadvise_plugins import protobuf
 from ftadvise_plugins.protobuf import BYTES, FIXED64, VARINT, MalformedMessage
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ftadvise.errors import LogError
-from ftadvise.readers import sqlite
+from ftadvise.readers.files import sqlite
+from ftadvise.readers.series.tables import number
+from ftadvise.readers.series.values import nothing_found, runs_in
 from ftadvise.readers.source import Reader, Source
-from ftadvise.readers.tables import number
-from ftadvise.readers.values import nothing_found, runs_in
 from ftadvise.readers.wanted import NoSuchSeries
 from ftadvise_plugins.metric_tables import in_use, name_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from ftadvise.readers.tables import Column, Table
+    from ftadvise.readers.series.tables import Column, Table
 
 OWN = "_step"
 _LOSSES = ("train", "eval")

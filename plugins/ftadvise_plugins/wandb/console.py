@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
+from ftadvise.readers.files.spool import TemporaryLog
 from ftadvise.readers.reading import runs_in_source
 from ftadvise.readers.source import Source
-from ftadvise.readers.spool import TemporaryLog
 
 if TYPE_CHECKING:
     from ftadvise.run import Run

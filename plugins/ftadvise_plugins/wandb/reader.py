@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ftadvise.errors import LogError
-from ftadvise.readers import documents, long_documents
-from ftadvise.readers.keys import meaning
-from ftadvise.readers.long_rows import BATCH, Collector, LongRows
-from ftadvise.readers.search import Found, search
+from ftadvise.readers.json_logs import documents, long_documents
+from ftadvise.readers.json_logs.long_rows import BATCH, Collector, LongRows
+from ftadvise.readers.series.keys import meaning
+from ftadvise.readers.series.search import Found, search
+from ftadvise.readers.series.tables import Column, Table, array_of, number
+from ftadvise.readers.series.values import nothing_found, runs_of_tables
 from ftadvise.readers.source import Reader, Source
-from ftadvise.readers.tables import Column, Table, array_of, number
-from ftadvise.readers.values import nothing_found, runs_of_tables
 from ftadvise_plugins.arguments import Plan, plan
 from ftadvise_plugins.wandb.axes import OWN, without_own_step
 from ftadvise_plugins.wandb.console import runs_printed

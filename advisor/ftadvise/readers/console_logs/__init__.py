@@ -1,0 +1,1 @@
+"""Readers of what trainers print to a console or into a notebook."""

@@ -1,0 +1,1 @@
+"""Opening: plain and compressed files, standard input, databases, lines of text."""

@@ -1,0 +1,1 @@
+"""Readers of the text logs of trainers, and of free text."""
