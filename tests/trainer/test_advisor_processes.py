@@ -39,5 +39,6 @@ def test_both_stop_where_the_first_wants_to(
 def test_both_begin_the_decay_where_the_first_wants_to(
     case: str, start: int | None, ranks: list[dict[str, Any]]
 ) -> None:
-    expected = {"step": LAST if start is None else start + 2, "start": start}
+    # Two epochs of decay, of two steps each.
+    expected = {"step": LAST if start is None else start + 4, "start": start}
     assert [rank[case] for rank in ranks] == [expected, expected]
