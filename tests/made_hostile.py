@@ -52,6 +52,7 @@ def hostile() -> dict[str, bytes]:
         "spaces": '{"loss": [2' + " " * 100_000 + ", 1]}",
         "blanks alone": " " * 100_000,
         "blank lines": "\n" * 60_000 + '{"loss": [2, 1]}',
+        "blank lines between two rows": "step 1 loss 2\n" + "\n" * 100_000 + "step 2 loss 1\n",
         "runs of one row": "".join(json.dumps({"run": f"r{s}", "loss": 1}) + "\n" for s in range(4000)),
         "runs of three rows": "".join(
             json.dumps({"run": f"r{s // 3}", "step": s % 3, "loss": 1}) + "\n" for s in range(3000)),

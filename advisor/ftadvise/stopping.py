@@ -47,7 +47,7 @@ class StopPolicy:
 
     Attributes:
         name: Short name in lower case, such as `"transformers"`.
-        description: One line for `ftadvise plugins` and `ftadvise replay --help`.
+        description: One line for `ftadvise plugins`.
         stop_at: Returns the number of evaluations after which the run stops, from 1, or None when
             it never does. Takes the run up to now, the patience and the threshold; counts the
             points of `watched(run)`; looks at nothing that lies in the future of the evaluation

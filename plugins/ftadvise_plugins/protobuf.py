@@ -78,8 +78,3 @@ def varint(data: bytes | memoryview, place: int, end: int) -> tuple[int, int]:
             return value & 0xFFFF_FFFF_FFFF_FFFF, place
         shift += 7
     raise MalformedMessage(f"a number without an end at byte {place}")
-
-
-def signed(value: int) -> int:
-    """Return the int64 that stands in the 64 bits of `value`."""
-    return value - (1 << 64) if value >> 63 else value

@@ -162,12 +162,29 @@ def test_a_folder_without_a_log_says_what_was_looked_for(tmp_path: Path) -> None
     assert "trainer_state.json" in result.stderr
 
 
+def test_the_report_names_the_runs_that_lie_beside_the_one_it_is_about(three: Path) -> None:
+    text = " ".join(ft("analyze", str(three), "--run", "lr-1e-5").stdout.split())
+    assert " other runs beside this one: " in text
+    assert "(--run NAME or --all)" in text
+
+
+def test_a_run_that_is_called_as_its_file_is_named_once(tmp_path: Path) -> None:
+    for name, scale in (("a.csv", 1.0), ("b.csv", 2.0)):
+        rows = [f"{epoch},{scale / epoch},{scale * 1.1 / epoch}" for epoch in range(1, 9)]
+        (tmp_path / name).write_text("\n".join(["epoch,train_loss,val_loss", *rows]))
+    text = ft("analyze", str(tmp_path), "--run", "b.csv", "--width", "200").stdout
+    assert text.splitlines()[0] == str(tmp_path / "b.csv")
+
+
 def test_a_log_comes_from_the_standard_input(three: Path) -> None:
     log = three / "lr-1e-5" / "trainer_state.json"
     result = ft("analyze", "-", "--format", "json", stdin=log.read_text())
     advice = json.loads(result.stdout)
     assert advice["source"]["path"] == "-"
     assert advice["recommendation"] == told(str(log))["recommendation"]
+    for args in (["analyze", "-"], ["analyze", "-", "--list"]):
+        first = ft(*args, stdin=log.read_text()).stdout.splitlines()[0]
+        assert first.startswith("standard input"), args
     assert ft("analyze", "-", "-", stdin=log.read_text()).exit_code == 2
     assert ft("analyze", "-", stdin="").exit_code == 2
     for command in (

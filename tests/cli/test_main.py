@@ -136,6 +136,11 @@ def test_rule_explains_a_code_in_upper_or_lower_case(code: str) -> None:
         assert told("rule", code)["sections"][heading]
 
 
+def test_what_rule_explains_fits_into_eighty_columns() -> None:
+    for rule in told("rule"):
+        assert max(map(len, ft("rule", rule["code"]).stdout.splitlines())) <= 80, rule["code"]
+
+
 def test_rule_answers_an_unknown_code_with_the_nearest_one() -> None:
     result = ft("rule", "FT1O1")
     assert result.exit_code == 2
@@ -144,8 +149,10 @@ def test_rule_answers_an_unknown_code_with_the_nearest_one() -> None:
 
 def test_plugins_says_what_each_of_them_adds_and_how_to_block_one() -> None:
     text = ft("plugins").stdout
-    assert "readers: " in text
-    assert "stop policies: transformers" in text
+    assert "  readers:\n    trainer_state    trainer_state.json of transformers," in text
+    assert "  stop policies:\n    transformers " in text
+    assert "  laws: constant, power," in text
+    assert max(map(len, text.splitlines())) <= 80
     assert "FTADVISE_BLOCK_PLUGINS=NAME" in text
 
 

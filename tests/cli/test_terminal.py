@@ -95,3 +95,18 @@ def test_the_module_runs_as_a_command(shell: Shell) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [(">&-", "there is no standard output"), (">/dev/full", "No space left on device")],
+)
+def test_a_stdout_that_takes_nothing_is_said_in_one_line(
+    shell: Shell, where: str, said: str
+) -> None:
+    program = f"import os, sys; sys.exit(os.system('{sys.executable} -m ftadvise analyze {CHAT} {where}') >> 8)"
+    done = shell("-c", program)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [next(iter(done.stderr.splitlines()))]
+    assert done.stderr.startswith("error: cannot write")
+    assert said in done.stderr

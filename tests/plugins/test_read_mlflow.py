@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from made_stores import MLFLOW, START, insert, mlflow_database, mlflow_folder, run_script
 
 from ftadvise.errors import LogError
+from ftadvise.readers import read_all
 from ftadvise.readers.files import sqlite
 from ftadvise.readers.source import Source
 from ftadvise.readers.wanted import Wanted
@@ -374,3 +375,13 @@ def test_what_mlflow_itself_wrote_is_read_as_its_client_reads_it(
         values[~(np.abs(values) < 1e308)] = np.nan
         np.testing.assert_array_equal(series.loss, values)
     assert (run.source.run, run.planned_epochs) == ("first", 3)
+
+
+def test_a_run_of_more_metrics_than_are_read_stays_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_files, "MAX_FILES", 3)
+    points = [(f"loss{place}", step, 2.0) for place in range(9) for step in (1, 2)]
+    mlflow_folder(tmp_path / "mlruns" / "0" / ("0af3" * 8), points)
+    [run] = read_all(tmp_path / "mlruns")
+    assert "Read the first 3 metrics of 9." in run.notes

@@ -190,6 +190,11 @@ def test_final_values_are_named_and_not_taken_for_a_curve(tmp_path: Path) -> Non
     assert "trainer_state.json" in caught.value.hint
 
 
+def test_the_numbers_of_a_settings_file_are_not_called_final_values(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="single numbers only: lr 1e-05; batch 4"):
+        read_json(tmp_path, {"lr": 1e-5, "batch": 4})
+
+
 def test_metrics_without_a_loss_are_named(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="train_accuracy, val_accuracy") as caught:
         read_json(tmp_path, {"train_accuracy": [0.5, 0.8], "val_accuracy": [0.2, 0.8]})

@@ -13,7 +13,7 @@ from made_stores import insert, mlflow_database, run_script
 
 from ftadvise.errors import LogError
 from ftadvise.history.schema import APPLICATION
-from ftadvise.readers.files import sqlite
+from ftadvise.readers.files import sqlite, unknown_sqlite
 from ftadvise.readers.source import Source
 from ftadvise.testing import check_reader
 
@@ -33,7 +33,7 @@ def read_numbers(path: Path, notes: list[str] | None = None) -> list[int]:
 
 def refusal(path: Path) -> LogError:
     with pytest.raises(LogError) as caught:
-        sqlite.READER.read(Source(path))
+        unknown_sqlite.READER.read(Source(path))
     return caught.value
 
 
@@ -197,8 +197,8 @@ def test_the_reader_of_unknown_databases_keeps_the_promises_of_a_reader(tmp_path
     bad = [numbers(tmp_path / "a.db", 3), tmp_path / "b.db"]
     bad[1].write_bytes(b"SQLite format 3\x00" + bytes(500))
     with pytest.raises(AssertionError, match="refused, though it is a good file"):
-        check_reader(sqlite.READER, bad[:1])
-    assert all(sqlite.READER.sniff(Source(path)) == 0.4 for path in bad)
+        check_reader(unknown_sqlite.READER, bad[:1])
+    assert all(unknown_sqlite.READER.sniff(Source(path)) == 0.4 for path in bad)
 
 
 def test_an_mlflow_store_is_no_business_of_this_reader(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_scalar_that_nothing_names_is_refused_unless_it_is_asked_for(tmp_path:
 
 def test_the_readers_keep_the_contract_of_readers(tmp_path: Path) -> None:
     bad = written(tmp_path, "a,b\n1,2\n")
-    check_reader(tracker_csv.WANDB, sorted((GOOD / "wandb_csv").iterdir()), [bad])
+    check_reader(tracker_csv.WANDB_READER, sorted((GOOD / "wandb_csv").iterdir()), [bad])
     path = GOOD / "tensorboard_csv" / "run-version_0-tag-train_loss.csv"
     reader = tracker_csv.TENSORBOARD_READER
     assert reader.read(Source(path))

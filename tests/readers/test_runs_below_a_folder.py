@@ -190,7 +190,7 @@ def test_a_part_that_several_names_have_is_refused_and_so_is_one_that_none_has(
 ) -> None:
     state(tmp_path / "lr-2e-5")
     state(tmp_path / "lr-1e-5")
-    with pytest.raises(LogError, match="2 runs are called 'lr'") as caught:
+    with pytest.raises(LogError, match="2 runs have 'lr' in their names") as caught:
         read(tmp_path, run="lr")
     assert "lr-1e-5, lr-2e-5" in caught.value.hint
     with pytest.raises(LogError, match="no run is called 'x'") as caught:
@@ -283,3 +283,15 @@ def test_metrics_that_mlflow_lays_out_in_folders_are_one_run_each(
 def a_run(loss: float) -> Run:
     two = as_floats([1, 2])
     return Run(train=Series("loss", two, two, as_floats([loss, loss])))
+
+
+def test_of_two_logs_of_one_run_the_longer_counts_whatever_its_name(tmp_path: Path) -> None:
+    rows = [(epoch, 2 / epoch, 2.1 / epoch**0.5) for epoch in range(1, 11)]
+    lines = [
+        f"Epoch {epoch} train loss {train:.3f} val loss {held:.3f}" for epoch, train, held in rows
+    ]
+    (tmp_path / "own.log").write_text("\n".join(lines[:8]) + "\n")
+    table = [f"{epoch},{train:.3f},{held:.3f}" for epoch, train, held in rows]
+    (tmp_path / "hist.csv").write_text("\n".join(["epoch,train_loss,val_loss", *table]) + "\n")
+    (run,) = read_all(tmp_path)
+    assert (run.source.format, len(run.train)) == ("csv", 10)

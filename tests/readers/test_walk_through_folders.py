@@ -209,3 +209,15 @@ def test_metrics_of_mlflow_lie_in_the_folder_of_a_run() -> None:
     assert mlflow_run(("metrics",), ("mlruns", "1", run)) == ()
     assert mlflow_run((), (run, "metrics")) == ()
     assert mlflow_run(("results", "metrics")) is None
+
+
+def test_small_files_that_were_not_looked_at_are_said_to_be_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftadvise.readers.folders.belonging.MAX_SMALL", 2)
+    for place in range(5):
+        losses = [3.0 + place, 2.0, 1.0]
+        (tmp_path / f"r{place}.json").write_text(json.dumps({"loss": losses}), encoding="utf-8")
+    found = logs_below(tmp_path)
+    assert (len(found.logs), len(found.unlikely)) == (2, 3)
+    assert any("Of 5 small files" in note for note in found.notes)

@@ -36,9 +36,11 @@ def aside(path: str, below: RunsBelow, taken: Run) -> list[str]:
 
 
 def table(path: str, below: RunsBelow) -> list[str]:
-    """Return all runs of a folder, the one that is taken by itself with a mark."""
+    """Return all runs of a log or folder, the one that is taken by itself with a mark."""
+    from ftadvise.reports import words
+
     count = len(below.runs)
-    lines = [f"{clean(path, 300)}: {count} {'run' if count == 1 else 'runs'}", ""]
+    lines = [f"{words.place(path)}: {count} {'run' if count == 1 else 'runs'}", ""]
     lines += _rows(below.runs, below.newest().run)
     for log, error in below.unread:
         why = error.message.removeprefix(f"{clean(log.choices[0][0], 1000)}: ")
@@ -107,9 +109,10 @@ def _rows(runs: Sequence[Below], taken: Run) -> list[str]:
 
 def _row(one: Below) -> tuple[str, ...]:
     from ftadvise.numbers import short
+    from ftadvise.reports import words
 
     run = one.run
-    name = _name(run.source.run or one.log.name)
+    name = _name(run.source.run or words.place(one.log.name))
     epochs = epochs_of(run)
     return (
         name,

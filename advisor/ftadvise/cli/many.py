@@ -1,7 +1,7 @@
 """The same work on many logs, on all cores: one process that dies costs one log.
 
 Each worker is given one piece of work at a time. Its death is seen at once, is told as the outcome
-of that piece, and another worker takes its place. Below `FEW` pieces no process is started.
+of that piece, and another worker takes its place. For up to `FEW` pieces no process is started.
 """
 
 from __future__ import annotations

@@ -7,10 +7,14 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ftadvise.errors import FtadviseError
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 WIDTH_WITHOUT_TERMINAL = 80
 NARROWEST, WIDEST = 40, 100
@@ -40,12 +44,13 @@ def look(width: int | None, ascii_only: bool, to_file: bool) -> Look:
         ascii_only: Whether ASCII was asked for.
         to_file: Whether the text goes to a file of its own.
     """
-    terminal = not to_file and sys.stdout.isatty()
+    out: TextIO | None = sys.stdout  # None where the program was started without one
+    terminal = not to_file and out is not None and out.isatty()
     if width is None:
         width = shutil.get_terminal_size().columns if terminal else WIDTH_WITHOUT_TERMINAL
         width = max(NARROWEST, min(width, WIDEST))
-    if not to_file:
-        ascii_only = ascii_only or not _has_unicode(sys.stdout.encoding)
+    if not to_file and out is not None:
+        ascii_only = ascii_only or not _has_unicode(out.encoding)
     return Look(width, ascii_only, not to_file and _wants_colour(terminal))
 
 
@@ -69,6 +74,9 @@ def write(text: str, path: str | None = None) -> None:
     """Write `text` and a line end to stdout, or replace the file at `path`.
 
     A reader of the pipe that has gone away ends the program without a message.
+
+    Raises:
+        FtadviseError: The file or stdout cannot be written, or there is no stdout.
     """
     if path is not None and path != "-":
         try:
@@ -76,11 +84,21 @@ def write(text: str, path: str | None = None) -> None:
         except OSError as error:
             raise FtadviseError(f"cannot write {path}: {error.strerror}") from None
         return
-    encoding = sys.stdout.encoding or "utf-8"
+    out: TextIO | None = sys.stdout
+    if out is None:
+        raise FtadviseError("cannot write: there is no standard output")
+    encoding = out.encoding or "utf-8"
     try:
-        sys.stdout.write((text + "\n").encode(encoding, "replace").decode(encoding))
-        sys.stdout.flush()
+        out.write((text + "\n").encode(encoding, "replace").decode(encoding))
+        out.flush()
     except BrokenPipeError:
-        # What is still buffered must not be tried again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop(out)
         raise click.exceptions.Exit(BROKEN_PIPE) from None
+    except OSError as error:
+        _drop(out)
+        raise FtadviseError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def _drop(out: TextIO) -> None:
+    """Let what is still buffered go, so that it is not tried again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())

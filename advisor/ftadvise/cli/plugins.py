@@ -23,7 +23,10 @@ _NOUNS = {
     "register_commands": ("commands", "name"),
 }
 
-Gives = dict[str, dict[str, list[str]]]
+Gives = dict[str, dict[str, dict[str, str]]]
+"""By plugin and kind of thing: the names of what it adds, each with its description, or ""."""
+
+_WIDTH = 80
 
 
 @click.command(name="plugins")
@@ -32,7 +35,7 @@ def command(form: str) -> None:
     """List the plugins and what each of them adds.
 
     To leave one out, set FTADVISE_BLOCK_PLUGINS=NAME; FTADVISE_NO_PLUGINS=1 leaves out all but
-    our own.
+    what is built in.
     """
     from ftadvise import plugins
 
@@ -50,7 +53,7 @@ def command(form: str) -> None:
             "version": entry.version,
             "third_party": entry.third_party,
             "hooks": list(entry.hooks),
-            "gives": gives.get(entry.name, {}),
+            "gives": {noun: list(things) for noun, things in gives.get(entry.name, {}).items()},
             "error": entry.error,
         }
         for entry in entries
@@ -73,12 +76,16 @@ def _gives(registry: Registry) -> Gives:
     return found
 
 
-def _names(function: Callable[..., Any], hook: str, attribute: str) -> list[str]:
+def _names(function: Callable[..., Any], hook: str, attribute: str) -> dict[str, str]:
+    """Return the names of what a hook adds, with their descriptions."""
     if hook == "register_commands":
         scratch = click.Group()
         function(scratch)
-        return sorted(scratch.commands)
-    return [str(getattr(thing, attribute)) for thing in function()]
+        return dict.fromkeys(sorted(scratch.commands), "")
+    return {
+        str(getattr(thing, attribute)): str(getattr(thing, "description", ""))
+        for thing in function()
+    }
 
 
 def _text(entries: list[Plugin], gives: Gives) -> str:
@@ -89,12 +96,30 @@ def _text(entries: list[Plugin], gives: Gives) -> str:
     for entry in entries:
         origin = clean(entry.version, 40) if entry.third_party else "built in"
         lines.append(f"{clean(entry.name)} {origin}".rstrip())
-        for noun, names in gives.get(entry.name, {}).items():
-            shown = ", ".join(clean(name, 60) for name in names) or "none"
-            lines += wrap(f"{noun}: {shown}", 80, "  ", "    ")
+        for noun, things in gives.get(entry.name, {}).items():
+            if any(things.values()):
+                lines += [f"  {noun}:", *_described(things)]
+                continue
+            shown = ", ".join(clean(name, 60) for name in things) or "none"
+            lines += wrap(f"{noun}: {shown}", _WIDTH, "  ", "    ")
         if entry.error:
-            lines += wrap(f"not in use: {clean(entry.error, 500)}", 80, "  ", "    ")
+            lines += wrap(f"not in use: {clean(entry.error, 500)}", _WIDTH, "  ", "    ")
     hint = (
-        "Leave one out with FTADVISE_BLOCK_PLUGINS=NAME, all but ours with FTADVISE_NO_PLUGINS=1."
+        "Leave one out with FTADVISE_BLOCK_PLUGINS=NAME, all but what is built in with "
+        "FTADVISE_NO_PLUGINS=1."
     )
-    return "\n".join([*lines, "", hint])
+    return "\n".join([*lines, "", *wrap(hint, _WIDTH)])
+
+
+def _described(things: dict[str, str]) -> list[str]:
+    """Return names and descriptions in two columns."""
+    from ftadvise.reports.wrapping import wrap
+    from ftadvise.text import clean
+
+    names = [clean(name, 30) for name in things]
+    size = max(map(len, names))
+    lines: list[str] = []
+    for name, description in zip(names, things.values(), strict=True):
+        first, later = f"    {name:<{size}}  ", " " * (size + 6)
+        lines += wrap(clean(description, 200), _WIDTH, first, later) or [first.rstrip()]
+    return lines

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftadvise.cli.output import write
+from ftadvise.cli.output import look, write
 
 if TYPE_CHECKING:
     from ftadvise.rules.case import Rule
@@ -44,11 +45,28 @@ def _error(code: str) -> list[str]:
 def _page(rule: Rule) -> str:
     from ftadvise.text import clean
 
-    lines: list[str] = []
-    for line in rule.doc.strip().splitlines():
-        text = line.lstrip(" ")
-        lines.append(" " * (len(line) - len(text)) + clean(text, 500))
-    return "\n".join([f"{clean(rule.code)} {clean(rule.name)}", "", *lines])
+    width = look(None, ascii_only=False, to_file=False).width
+    lines = [f"{clean(rule.code)} {clean(rule.name)}", ""]
+    for _, paragraph in itertools.groupby(rule.doc.strip().splitlines(), key=_kind):
+        lines += _fitted(list(paragraph), width)
+    return "\n".join(lines)
+
+
+def _kind(line: str) -> tuple[bool, int]:
+    """Return what the lines of a paragraph share: text at one indent, or a blank or a rule."""
+    return not line.strip(" -"), len(line) - len(line.lstrip(" "))
+
+
+def _fitted(paragraph: list[str], width: int) -> list[str]:
+    """Return the lines of a paragraph as they are, or filled anew where one is too long."""
+    from ftadvise.reports.wrapping import wrap
+    from ftadvise.text import clean
+
+    indent = " " * _kind(paragraph[0])[1]
+    texts = [clean(line.strip(" "), 500) for line in paragraph]
+    if all(len(indent + text) <= width for text in texts):
+        return [indent + text if text else "" for text in texts]
+    return wrap(" ".join(texts), width, indent)
 
 
 def _list(rules: list[Rule]) -> str:

@@ -28,7 +28,7 @@ __all__ = ["folder_of", "read", "read_all", "register_readers"]
 @hookimpl
 def register_readers() -> list[Reader]:
     """Return the readers that come with ftadvise."""
-    from ftadvise.readers.files import sqlite
+    from ftadvise.readers.files import unknown_sqlite
     from ftadvise.readers.json_logs import json_history, trainer_state
     from ftadvise.readers.table_logs import tabular
     from ftadvise.readers.console_logs import console_readers  # isort: skip
@@ -37,7 +37,7 @@ def register_readers() -> list[Reader]:
     return [
         trainer_state.READER,
         json_history.READER,
-        sqlite.READER,
+        unknown_sqlite.READER,
         *tabular.READERS,
         *console_readers.READERS,
         *text_readers.READERS,

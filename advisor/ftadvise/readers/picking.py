@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
+from ftadvise.readers.wanted import listed
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from ftadvise.run import Run
 
 NO_RUN = "FT409"
-
-_NAMES_SHOWN = 20
 
 
 def likeliest(runs: Sequence[Run]) -> Run:
@@ -36,16 +35,20 @@ def called(runs: Sequence[Run], name: str, label: str) -> Run:
     """
     names = [run.source.run for run in runs]
     asked = name.casefold()
-    for alike in (
-        [run for run in runs if run.source.run == name],
-        [run for run in runs if run.source.run.casefold() == asked],
-        [run for run in runs if asked and asked in run.source.run.casefold()],
+    for how, alike in (
+        ("are called {}", [run for run in runs if run.source.run == name]),
+        ("are called {}", [run for run in runs if run.source.run.casefold() == asked]),
+        (
+            "have {} in their names",
+            [run for run in runs if asked and asked in run.source.run.casefold()],
+        ),
     ):
         if len(alike) == 1:
             return alike[0]
         if alike:
+            which = how.format(repr(clean(name, 80)))
             raise LogError(
-                f"{clean(label, 1000)}: {len(alike)} runs are called {clean(name, 80)!r}",
+                f"{clean(label, 1000)}: {len(alike)} runs {which}",
                 code=NO_RUN,
                 hint=f"Give the whole name of one: {listed([r.source.run for r in alike])}.",
             )
@@ -55,12 +58,6 @@ def called(runs: Sequence[Run], name: str, label: str) -> Run:
         code=NO_RUN,
         hint=f"There is {listed(known)}." if known else "The file holds one run, without a name.",
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the names of runs as they are shown in a message."""
-    shown = ", ".join(clean(name, 80) for name in names[:_NAMES_SHOWN])
-    return shown + (", ..." if len(names) > _NAMES_SHOWN else "")
 
 
 def has_both(run: Run) -> bool:

@@ -27,7 +27,7 @@ def runs_in_source(source: Source, given: str) -> list[Run]:
         LogError: No reader can read it; what the surest of them found is said.
     """
     first: LogError | None = None
-    for reader in bysureness(source):
+    for reader in by_sureness(source):
         try:
             runs = _as_wanted(_read_with(reader, source), source.wanted)
         except LogError as error:
@@ -42,7 +42,7 @@ def runs_in_source(source: Source, given: str) -> list[Run]:
     )
 
 
-def bysureness(source: Source) -> list[Reader]:
+def by_sureness(source: Source) -> list[Reader]:
     """Return the readers that may read a log, the surest first."""
     readers = (
         (sureness(reader, source), reader) for reader in plugins.collect("register_readers")

@@ -101,6 +101,6 @@ def none_left() -> NoSuchSeries:
 
 def listed(names: Iterable[str]) -> str:
     """Return names as they are shown in a message, as many as people like to read."""
-    found = list(dict.fromkeys(clean(name, 60) for name in names))
+    found = list(dict.fromkeys(clean(name, 80) for name in names))
     found = [name for name in found if name]
     return ", ".join(found[:NAMES_SHOWN]) + (", ..." if len(found) > NAMES_SHOWN else "")

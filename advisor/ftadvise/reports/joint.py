@@ -10,7 +10,6 @@ from ftadvise.reports.markdown import escape, summary
 from ftadvise.reports.style import PLAIN, Style
 from ftadvise.reports.text import answer, in_ascii
 from ftadvise.reports.wrapping import wrap
-from ftadvise.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,5 +120,5 @@ def _which(found: Together) -> str:
 
 
 def _names(runs: Sequence[Run]) -> str:
-    names = [clean(run.source.path or run.source.run or "log", 120) for run in runs]
+    names = [words.place(run.source.path or run.source.run, 120) for run in runs]
     return ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")

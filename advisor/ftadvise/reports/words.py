@@ -24,11 +24,17 @@ def between(low: float, high: float) -> str:
     return first if first == last else f"{first} to {last}"
 
 
+def place(path: str, longest: int = 300) -> str:
+    """Return where a log lies, as it is shown: the standard input has no path."""
+    return "standard input" if path == "-" else clean(path, longest) or "log"
+
+
 def title(advice: Advice) -> str:
-    """Return path and run, as they were given."""
+    """Return path and run, as they were given; of a run that is called as its file, the path."""
     source = advice.source
-    path = clean(source["path"], 300) or "log"
-    return f"{path} ({clean(source['run'])})" if source["run"] else path
+    path = place(source["path"])
+    run = clean(source["run"] or "")
+    return path if f"/{path}".endswith(f"/{run}") or not run else f"{path} ({run})"
 
 
 def contents(advice: Advice) -> str:
@@ -50,12 +56,12 @@ def contents(advice: Advice) -> str:
 
 
 def other_runs(advice: Advice) -> str:
-    """Return which runs of the file were not taken; empty when there was only one."""
+    """Return which runs lie beside this one in its file or folder; empty when there are none."""
     others = [clean(name, 40) for name in advice.run.source.others]
     if not others:
         return ""
     shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-    return f"{count(len(others), 'other run')} in this file: {shown} (--run NAME or --all)"
+    return f"{count(len(others), 'other run')} beside this one: {shown} (--run NAME or --all)"
 
 
 def epochs(advice: Advice) -> str:

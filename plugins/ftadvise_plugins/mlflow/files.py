@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftadvise.readers.files.expanding import without_suffix
+from ftadvise.readers.folders.walk import lies_in
 from ftadvise.text import clean
 from ftadvise_plugins.metric_tables import Point, Tracked, as_param, means_something
 
@@ -50,7 +51,11 @@ def is_meta(head: bytes) -> bool:
 
 
 def gather(path: Path) -> Sequence[Path]:
-    """Return the files of the run that `path` belongs to: its metrics, parameters and name."""
+    """Return the files of the run that `path` belongs to: its metrics, parameters and name.
+
+    All of its metrics are named, also those beyond what `runs_of` reads: one that is left out
+    here would be taken for a run of its own, and gathered again.
+    """
     root = _root(path)
     if root is None:
         return (path,)
@@ -58,8 +63,8 @@ def gather(path: Path) -> Sequence[Path]:
     # The file that was sniffed stays first, and what means something comes before the limit.
     metrics.sort(key=lambda file: (file != path, not means_something(metric_name(file, root))))
     params = list(_files(root / "params", root))
-    meta = [file for file in [root / "meta.yaml"] if _lies_in(file, root.resolve())]
-    return [*metrics[:MAX_FILES], *params[:MAX_FILES], *meta] or [path]
+    meta = [file for file in [root / "meta.yaml"] if lies_in(file, root.resolve())]
+    return [*metrics, *params[:MAX_FILES], *meta] or [path]
 
 
 def metric_name(path: Path, root: Path | None = None) -> str:
@@ -96,25 +101,19 @@ def _files(folder: Path, root: Path) -> Iterator[Path]:
             count += 1
             if count > 10 * MAX_FILES:
                 return
-            if _lies_in(file, inside):
+            if lies_in(file, inside):
                 yield file
-
-
-def _lies_in(file: Path, root: Path) -> bool:
-    """Whether `file` is a regular file that no link leads out of `root` to."""
-    try:
-        return file.is_file() and file.resolve().is_relative_to(root)
-    except (OSError, RuntimeError):
-        return False
 
 
 def runs_of(source: Source, notes: list[str]) -> list[Tracked]:
     """Return what the files of a source hold, one item for each run.
 
-    A line that is no point is left out, and `notes` says of which metrics.
+    A line that is no point is left out, and `notes` says of which metrics; likewise of metrics
+    beyond the first `MAX_FILES`.
     """
     runs: dict[Path | None, Tracked] = {}
     broken: list[str] = []
+    read = left_out = 0
     for file in source.files:
         # One that was compressed lies elsewhere by now, but is called as it was given.
         place = source.given or file if len(source.files) == 1 else file
@@ -126,14 +125,19 @@ def runs_of(source: Source, notes: list[str]) -> list[Tracked]:
             run.params[file.name] = as_param(_start(file, MAX_PARAM).decode("utf-8", "replace"))
         else:
             name = metric_name(place, root)
-            if means_something(name, source.wanted):
+            if not means_something(name, source.wanted):
+                run.others.append(name)
+            elif read < MAX_FILES:
+                read += 1
                 _add_metric(run, file, name, broken)
             else:
-                run.others.append(name)
+                left_out += 1
     if broken:
         shown = ", ".join(clean(name, 60) for name in broken[:_SHOWN])
         more = f" and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
         notes.append(f"Not every line of these metrics could be read: {shown}{more}.")
+    if left_out:
+        notes.append(f"Read the first {MAX_FILES} metrics of {MAX_FILES + left_out}.")
     return list(runs.values())
 
 

@@ -16,6 +16,7 @@ from ftadvise.readers.source import Reader, Source
 from ftadvise.text import clean
 from ftadvise_plugins import protobuf
 from ftadvise_plugins.arguments import Plan, plan
+from ftadvise_plugins.metric_tables import means_something
 from ftadvise_plugins.protobuf import FIXED64, VARINT, MalformedMessage
 from ftadvise_plugins.tensorboard import records
 from ftadvise_plugins.tensorboard.axes import with_epochs
@@ -79,7 +80,7 @@ def _streams(source: Source) -> list[tuple[Stream, Points]]:
     """Read the files of a run, folder by folder."""
 
     def wanted(name: str) -> bool:
-        return meaning(name).role != "other" or source.wanted.names(name)
+        return means_something(name, source.wanted)
 
     folders: dict[Path, list[Path]] = {}
     for path in source.files:

@@ -14,6 +14,7 @@ from ftadvise.readers.series.tables import Column, Table, array_of, number
 from ftadvise.readers.series.values import nothing_found, runs_of_tables
 from ftadvise.readers.source import Reader, Source
 from ftadvise_plugins.arguments import Plan, plan
+from ftadvise_plugins.metric_tables import means_something
 from ftadvise_plugins.wandb.axes import OWN, without_own_step
 from ftadvise_plugins.wandb.console import runs_printed
 from ftadvise_plugins.wandb.datastore import MAGIC, Damage, records
@@ -71,7 +72,7 @@ def read(source: Source) -> list[Run]:
 
 
 def _offline(source: Source) -> list[Run]:
-    log = Log(lambda name: meaning(name).role != "other" or source.wanted.names(name))
+    log = Log(lambda name: means_something(name, source.wanted))
     history = _History(Collector((), source.wanted))
     damage = Damage()
     for path in source.files:

@@ -46,7 +46,9 @@ class _Fit:
         self.per_epoch: float | None = None
 
 
-class _Reader:
+class _Fits:
+    """The calls of `fit` in the order of their output."""
+
     def __init__(self) -> None:
         self.fits: list[_Fit] = []
         self.epoch = 0
@@ -107,11 +109,11 @@ def _metrics(part: str) -> Row:
 
 def trainings_in(text: str) -> list[Training]:
     """Return what each call of Keras' `fit` printed in `text`, one row per finished epoch."""
-    reader = _Reader()
+    output = _Fits()
     for part in parts(text):
-        reader.take(part)
+        output.take(part)
     found: list[Training] = []
-    for fit in reader.fits:
+    for fit in output.fits:
         rows = [fit.rows[epoch] for epoch in sorted(fit.rows)]
         if not rows:
             continue

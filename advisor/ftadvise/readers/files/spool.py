@@ -81,7 +81,14 @@ def expanded(path: Path, compression: str, label: str) -> TemporaryLog:
         limit = min(MAX_SPOOLED, max(_ANY_RATIO, MAX_RATIO * path.stat().st_size))
         with path.open("rb") as file:
             found = _expansion(file, compression, label)
-            return spooled(found, label, limit, "expands to more than")
+            made = spooled(found, label, limit, "expands to more than")
+            if made.notes and not made.path.stat().st_size:
+                made.remove()
+                raise LogError(
+                    f"{label}: cut off before anything in it can be expanded",
+                    hint="Copy it again, or give another log of the run.",
+                )
+            return made
     except OSError as error:
         raise LogError(f"{label}: {error.strerror}", code="FT401") from None
 

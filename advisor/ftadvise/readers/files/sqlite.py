@@ -3,7 +3,7 @@
 A database is a program as much as a file: it may hold views that never end, triggers, tables made
 by code, and columns whose values are computed. Only ordinary tables and stored columns are read,
 nothing is written, not even beside the file, and every query has an end. Readers of the layouts
-of single trackers are plugins; this module's own reader says what any other database is.
+of single trackers are plugins; `unknown_sqlite` says what any other database is.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.errors import LogError
-from ftadvise.readers.source import Reader, Source
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Generator, Iterator, Sequence
 
-    from ftadvise.run import Run
+    from ftadvise.readers.source import Source
 
 Tables = dict[str, frozenset[str]]
 """The stored columns of each ordinary table."""
@@ -35,8 +34,6 @@ PATIENCE = 2.0  # seconds to wait for a program that holds the lock
 
 _MAGIC = b"SQLite format 3\x00"
 _OPCODES = 20_000  # between two looks at the clock: some milliseconds
-_OURS = 0x46544144  # "FTAD", the application id of our own history
-_NAMES_SHOWN = 6
 
 
 def is_sqlite(source: Source) -> bool:
@@ -222,39 +219,3 @@ def _damaged(source: Source, what: str) -> LogError:
         f"{source.label}: a damaged SQLite database: {what}",
         hint="If it was copied while a tracker was writing, copy it again when it is done.",
     )
-
-
-def sniff(source: Source) -> float:
-    """Return 0.4 for a database, below the readers that know its tables."""
-    return 0.4 if is_sqlite(source) else 0.0
-
-
-def read(source: Source) -> list[Run]:
-    """Say what a database is that no reader knows.
-
-    Raises:
-        LogError: FT405, always.
-    """
-    if int.from_bytes(source.head[68:72], "big") == _OURS:
-        raise LogError(
-            f"{source.label}: the history of ftadvise itself, not a log",
-            code="FT405",
-            hint="`ftadvise history` lists the runs in it.",
-        )
-    found = sorted(tables(source))
-    shown = ", ".join(clean(name, 40) for name in found[:_NAMES_SHOWN])
-    more = ", ..." if len(found) > _NAMES_SHOWN else ""
-    what = f"{len(found)} tables ({shown}{more})" if found else "no tables"
-    raise LogError(
-        f"{source.label}: a SQLite database of {what}, none with the runs of a known tracker",
-        code="FT405",
-        hint="Those of MLflow and Trackio can be read; `ftadvise plugins` lists the formats.",
-    )
-
-
-READER = Reader(
-    name="sqlite",
-    description="says what a SQLite database is that no other reader knows",
-    sniff=sniff,
-    read=read,
-)

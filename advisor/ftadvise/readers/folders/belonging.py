@@ -200,6 +200,11 @@ def _loose(files: list[File], passed: int, found: Sorted) -> None:
         likely = file.rank != DATA or (file.size <= SMALL and small <= MAX_SMALL)
         kind = found.logs if likely else found.unlikely
         kind.append(_log(file.place, file.name, [(file.path,)], [file]))
+    if small > MAX_SMALL:
+        found.notes.append(
+            f"Of {small:,} small files whose names do not say that they are logs, the first "
+            f"{MAX_SMALL} were looked at, and the rest only if no log was found."
+        )
     if len(files) + passed > MAX_LOOSE:
         found.notes.append(
             f"Only the first {MAX_LOOSE:,} of {len(files) + passed:,} files that may be logs were "

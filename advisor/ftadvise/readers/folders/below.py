@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftadvise.errors import LogError
 from ftadvise.readers.folders.belonging import Log
 from ftadvise.readers.folders.folder import LOOKED_FOR, Folder, logs_below
+from ftadvise.readers.folders.ranks import TELLING
 from ftadvise.readers.folders.twins import Told, twins
 from ftadvise.readers.picking import called, has_both, points
 from ftadvise.readers.reading import runs_in_source
@@ -102,7 +103,8 @@ def read_below(
         runs = [Below(run, log) for log, out in outcomes if isinstance(out, list) for run in out]
         wrong = [(log, out) for log, out in outcomes if isinstance(out, LogError)]
         if runs:
-            told = [Told(one.run, one.log.place, one.log.rank) for one in runs]
+            # A name that promises little says nothing of which of two such logs tells more.
+            told = [Told(b.run, b.log.place, min(b.log.rank, TELLING)) for b in runs]
             kept = [one for one, twin in zip(runs, twins(told), strict=True) if not twin]
             unread = tuple(pair for pair in wrong if pair[0].strong or pair[1].code in _SEVERE)
             return RunsBelow(tuple(_named(kept, found.notes)), unread, found.notes)

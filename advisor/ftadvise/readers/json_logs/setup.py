@@ -1,4 +1,4 @@
-"""What a JSON log says about how its run was set up."""
+"""What the settings in a log, as JSON has them, say about how its run was set up."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ftadvise.errors import LogError
-from ftadvise.readers.series.keys import Meaning, meaning
+from ftadvise.readers.series.keys import meaning
 from ftadvise.readers.series.tables import Column, Table
 from ftadvise.readers.series.values import runs_of_tables
 from ftadvise.readers.wanted import ANY, Wanted
@@ -17,11 +17,9 @@ from ftadvise.readers.wanted import ANY, Wanted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ftadvise.readers.series.keys import Meaning
     from ftadvise.readers.source import Source
     from ftadvise.run import Run, Settings
-
-EVAL_IN_OTHER_UNITS = Meaning("eval", (3, 0), "eval")
-"""For a held-out loss whose name does not say so, such as bits per byte."""
 
 
 class Columns:

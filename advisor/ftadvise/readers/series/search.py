@@ -1,4 +1,4 @@
-"""Finds every loss history in a JSON value, wherever it lies.
+"""Finds every loss history in a value as JSON has them, wherever it lies.
 
 Histories come as a list of rows, as an object of parallel lists, as `{epoch: value}`, as a list of
 `{step, value}`, or as an object of rows by epoch; at the root or under any name. Numbers that

@@ -1,4 +1,4 @@
-"""The columns of numbers that a search through JSON finds."""
+"""Columns of numbers and the tables they stand in: what every log is before it is a run."""
 
 from __future__ import annotations
 

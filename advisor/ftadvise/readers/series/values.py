@@ -94,6 +94,9 @@ def runs_of_tables(
             reached = float(np.max(epochs, initial=0.0, where=np.isfinite(epochs)))
             plan = planned if planned and planned >= 0.99 * reached else None
             runs.append(with_plan(run, plan, run.planned_steps, settings))
+    if len(tables) > MAX_RUNS:
+        note = f"Read the first {MAX_RUNS} tables of {len(tables)}: there may be more runs."
+        runs = [replace(run, notes=(*run.notes, note)) for run in runs]
     return runs
 
 
@@ -112,19 +115,24 @@ def nothing_found(label: str, found: Found) -> LogError:
             hint=f"Log the train and eval loss. {_HELPS}",
         )
     values = "; ".join(_final_values(found.finals))
-    what = f"final values only: {values}" if values else "no numbers of a training run"
+    kind = "final values only" if any(map(_names_loss, found.finals)) else "single numbers only"
+    what = f"{kind}: {values}" if values else "no numbers of a training run"
     return LogError(f"{label}: no loss history; {what}", code="FT405", hint=_HELPS)
 
 
 def _final_values(finals: dict[str, float]) -> list[str]:
     def order(name: str) -> tuple[bool, bool, bool]:
         found = set(words(name))
-        is_loss = not found.isdisjoint({"loss", "losses"})
+        is_loss = _names_loss(name)
         is_time = not found.isdisjoint({"epoch", "epochs", "step", "steps"}) and "per" not in found
         return not (is_loss or is_time), not is_loss, "." in name
 
     names = sorted(finals, key=order)
     return [f"{clean(name, 60)} {finals[name]:.4g}" for name in names[:4]]
+
+
+def _names_loss(name: str) -> bool:
+    return not {"loss", "losses"}.isdisjoint(words(name))
 
 
 def _paired(drafts: list[Draft]) -> list[Draft]:

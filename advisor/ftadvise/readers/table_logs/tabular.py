@@ -18,7 +18,7 @@ READERS: list[Reader] = [
     keras_csv.READER,
     ultralytics_csv.READER,
     openai_csv.READER,
-    tracker_csv.WANDB,
+    tracker_csv.WANDB_READER,
     tracker_csv.TENSORBOARD_READER,
     parquet.READER,
     csv_table.READER,

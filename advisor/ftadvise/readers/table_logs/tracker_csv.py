@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ftadvise.readers.table_logs.frame import Frame
     from ftadvise.run import FloatArray, Run
 
-TENSORBOARD = ("Wall time", "Step", "Value")
+TENSORBOARD_HEADER = ("Wall time", "Step", "Value")
 MAX_FILES = 200
 _BAND = re.compile(r"__(?:MIN|MAX)$")
 _OF_RUN = " - "
@@ -98,7 +98,7 @@ def _times(frame: Frame, axis: str, run: str) -> dict[str, FloatArray | None]:
 def sniff_tensorboard(source: Source) -> float:
     """Return 0.95 for an export of one scalar of TensorBoard, else 0."""
     opening = opening_of(source)
-    return 0.95 if opening is not None and opening.names == TENSORBOARD else 0.0
+    return 0.95 if opening is not None and opening.names == TENSORBOARD_HEADER else 0.0
 
 
 def read_tensorboard(source: Source) -> list[Run]:
@@ -108,7 +108,7 @@ def read_tensorboard(source: Source) -> list[Run]:
         LogError: FT404 no such table, FT405 or FT406 no loss in it.
     """
     opening = opening_of(source)
-    if opening is None or opening.names != TENSORBOARD:
+    if opening is None or opening.names != TENSORBOARD_HEADER:
         raise LogError(f"{source.label}: no export of a scalar of TensorBoard", code="FT404")
     frames = [(source.name, frame_of(source, opening))]
     if len(source.files) > 1:
@@ -142,7 +142,7 @@ def _frame_of(source: Source, file: Path) -> tuple[str, Frame] | None:
     lines = lines_of(file, "utf-8-sig", source.label)
     head = list(itertools.islice(lines, 20))
     found = opening_in("".join(head), whole=True)
-    if found is None or found.names != TENSORBOARD:
+    if found is None or found.names != TENSORBOARD_HEADER:
         return None
     return file.name, read_frame(source, found, itertools.chain(head, lines))
 
@@ -162,7 +162,7 @@ def gather_tensorboard(path: Path) -> Sequence[Path]:
     return beside[:MAX_FILES] or (path,)
 
 
-WANDB = Reader(
+WANDB_READER = Reader(
     name="wandb_csv",
     description="tables downloaded from the charts of Weights & Biases",
     sniff=sniff_wandb,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftadvise.run import Run
 
 _MARK = re.compile(
-    r"^\s*(?:iter \d{1,12}: loss [\w.+-]{1,40}, time:? ?[\d.]{1,20}"
+    r"^[ \t]{0,40}(?:iter \d{1,12}: loss [\w.+-]{1,40}, time:? ?[\d.]{1,20}"
     r"|step \d{1,12}: train loss [\w.+-]{1,40}, val loss [\w.+-]{1,40})",
     re.MULTILINE,
 )
