@@ -105,14 +105,16 @@ class _Work:
         while records.size and layouts < MOST_LAYOUTS and length <= most:
             layouts += 1
             event = self._event(int(records[0]))
-            alone = event is None or not event.scalars or event.texts or event.starts
-            if alone:
+            if event is None or not event.scalars or event.texts or event.starts:
                 self._one(int(records[0]), event)
                 records = records[1:]
                 continue
-            assert event is not None
             rows = self._rows(records, length)
             alike = _alike(rows, event)
+            if not alike[0]:  # fields that overlap: nothing is laid out like it, not even itself
+                self._one(int(records[0]), event)
+                records = records[1:]
+                continue
             self._many(records[alike], rows[alike], event)
             records = records[~alike]
         for record in records.tolist():
