@@ -11,6 +11,11 @@ from typing import Any
 
 from made_events import field
 
+from ftadvise.readers.source import Source
+from ftadvise.run import Run
+from ftadvise_plugins.wandb import files
+from ftadvise_plugins.wandb.reader import READER
+
 BLOCK = 32768
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
@@ -94,3 +99,15 @@ def trainer_rows(steps: Iterable[int], per_epoch: int = 10, every: int = 10) -> 
             own = {"_step": len(made), "_runtime": 1.5, "_timestamp": 1.7e9}
             made.append(history({**values, **times, **own}))
     return made
+
+
+def run_of(path: Path) -> Run:
+    """Return the one run that the reader finds in a file and what lies beside it."""
+    runs = READER.read(Source(path, files=files.gather(path)))
+    assert len(runs) == 1
+    return runs[0]
+
+
+def rows(values: list[dict[str, Any]]) -> list[bytes]:
+    """Return the records of a history, counted from 0."""
+    return [history({"_step": place, **row}) for place, row in enumerate(values)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from ftadvise.readers.json_logs.setup import planned_epochs_in, settings_in
 from ftadvise.readers.series.finish import with_plan
-from ftadvise.readers.series.keys import meaning
+from ftadvise.readers.series.keys import LOSSES, meaning
 from ftadvise.readers.series.tables import Column, Table, number
 from ftadvise.readers.series.values import runs_of_tables
 from ftadvise.readers.wanted import ANY, NoSuchSeries, Wanted
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from ftadvise.run import Run, Settings
 
-_LOSSES = ("train", "eval")
 
 Point = tuple[float, float, float]
 """Time, step and value."""
@@ -135,7 +134,7 @@ def table_of(run: Tracked, notes: list[str]) -> Table:
     }
     places = _places(known)
     size = 1 + max((place[-1] for place in places.values()), default=-1)
-    losses = [points for name, points in known.items() if _role(name) in _LOSSES]
+    losses = [points for name, points in known.items() if _role(name) in LOSSES]
     epochs = _counts_epochs(known, run.planned_epochs)
     untimed = max(map(len, losses), default=0) > 1 and _one_step(
         [point for points in losses for point in points]
@@ -196,8 +195,17 @@ def _counts_epochs(metrics: dict[str, list[Point]], planned: float | None) -> bo
     """Return whether the steps of the losses number the epochs: 0, 1, 2, ... as planned."""
     if planned is None or any(_role(name) == "epoch" for name in metrics):
         return False
-    losses = [points for name, points in metrics.items() if _role(name) in _LOSSES]
+    losses = [points for name, points in metrics.items() if _role(name) in LOSSES]
     longest = max(losses, key=len) if losses else []
     steps = np.array([step for _, step, _ in longest])
     in_turn = steps.size > 1 and bool((np.diff(steps) == 1).all())
     return in_turn and steps[0] in (0, 1) and steps.size <= planned
+
+
+def planned_steps(steps: float | None, table: Table) -> list[Column]:
+    """Return the column that says how long the schedule is; none for a table without a point."""
+    first: Column | None = next(iter(table.columns), None)
+    if steps is None or first is None or not first.value.size:
+        return []
+    value = np.array([steps], dtype=np.float64)
+    return [Column("max_steps", meaning("max_steps"), first.index[-1:], value, first.size)]

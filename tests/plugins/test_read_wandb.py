@@ -9,27 +9,17 @@ from typing import Any
 import made_wandb as made
 import numpy as np
 import pytest
+from made_wandb import rows, run_of
 
 from ftadvise.errors import LogError
 from ftadvise.readers import read
 from ftadvise.readers.source import Source
 from ftadvise.readers.wanted import Wanted
-from ftadvise.run import Run
 from ftadvise_plugins.wandb import files
 from ftadvise_plugins.wandb.reader import READER
 
 STEPS = range(1, 31)
 NAME = "run-a1b2c3d4.wandb"
-
-
-def run_of(path: Path) -> Run:
-    runs = READER.read(Source(path, files=files.gather(path)))
-    assert len(runs) == 1
-    return runs[0]
-
-
-def rows(values: list[dict[str, Any]]) -> list[bytes]:
-    return [made.history({"_step": place, **row}) for place, row in enumerate(values)]
 
 
 def test_the_log_of_a_trainer_becomes_its_run(tmp_path: Path) -> None:

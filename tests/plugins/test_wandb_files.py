@@ -10,26 +10,15 @@ import made_wandb as made
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_wandb import run_of
 
 from ftadvise.readers import read
-from ftadvise.readers.source import Source
-from ftadvise.run import Run
 from ftadvise.testing import check_reader
-from ftadvise_plugins.wandb import datastore, files
+from ftadvise_plugins.wandb import datastore
 from ftadvise_plugins.wandb.reader import READER
 
 STEPS = range(1, 31)
 NAME = "run-a1b2c3d4.wandb"
-
-
-def run_of(path: Path) -> Run:
-    runs = READER.read(Source(path, files=files.gather(path)))
-    assert len(runs) == 1
-    return runs[0]
-
-
-def rows(values: list[dict[str, Any]]) -> list[bytes]:
-    return [made.history({"_step": place, **row}) for place, row in enumerate(values)]
 
 
 @given(

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ftadvise.readers.series.keys import words
+from ftadvise.readers.series.keys import LOSSES, words
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
     from ftadvise.readers.series.tables import Column, Table
     from ftadvise.run import FloatArray
 
-_LOSSES = ("train", "eval")
-_TIMED = (*_LOSSES, "rate")
+_TIMED = (*LOSSES, "rate")
 _KERAS = "epoch_"
 _NEARLY = 0.15  # of an epoch: how far an evaluation may lie from its place
 _AT_LEAST = 3  # points, before a pattern is believed
@@ -32,7 +31,7 @@ def with_epochs(table: Table) -> list[str]:
         table: Changed in place; its first column is the step of every row.
     """
     step = table.columns[0].value
-    losses = [c for c in table.columns if c.meaning.role in _LOSSES]
+    losses = [c for c in table.columns if c.meaning.role in LOSSES]
     named = [c for c in losses if _named_by_epoch(c, step)]
     if named:
         first = min(step[c.index].min() for c in named if c.meaning.role == _first_role(named))
@@ -102,7 +101,7 @@ def _one_of_each(losses: list[Column], step: FloatArray) -> bool:
             return False
         role = column.meaning.role
         sizes[role] = max(sizes.get(role, 0), column.index.size)
-    return len(sizes) == len(_LOSSES) and abs(sizes["train"] - sizes["eval"]) <= 1
+    return len(sizes) == len(LOSSES) and abs(sizes["train"] - sizes["eval"]) <= 1
 
 
 def _count(table: Table, columns: list[Column], step: FloatArray, zero: bool) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
-from ftadvise.readers.series.keys import is_split_word, meaning
+from ftadvise.readers.series.keys import is_split_word
 from ftadvise.readers.series.search import Found
-from ftadvise.readers.series.tables import Column, Table
+from ftadvise.readers.series.tables import Column
 from ftadvise.readers.series.values import nothing_found, runs_of_tables
 from ftadvise.readers.source import Reader, Source
 from ftadvise.text import clean
 from ftadvise_plugins import protobuf
-from ftadvise_plugins.arguments import Plan, plan
-from ftadvise_plugins.metric_tables import means_something
+from ftadvise_plugins.arguments import plan
+from ftadvise_plugins.metric_tables import means_something, planned_steps
 from ftadvise_plugins.protobuf import FIXED64, VARINT, MalformedMessage
 from ftadvise_plugins.tensorboard import records
 from ftadvise_plugins.tensorboard.axes import with_epochs
@@ -67,7 +67,7 @@ def read(source: Source) -> list[Run]:
     tables = by_run(made)
     notes = [note for one in tables for note in with_epochs(one)]
     for one in tables:
-        one.columns += _planned_steps(setup, made)
+        one.columns += planned_steps(setup.steps, made)
     runs = runs_of_tables(tables, source.wanted, setup.epochs, setup.settings)
     if not runs:
         _refuse(source, parts)
@@ -113,16 +113,6 @@ def _without_final_mean(columns: list[Column], others: list[str]) -> list[Column
     if not any(name.endswith(_ENDS_WITH) for name in others):
         return columns
     return [column for column in columns if not column.name.endswith(_END)]
-
-
-def _planned_steps(setup: Plan, made: Table) -> list[Column]:
-    if setup.steps is None or not made.columns or not made.columns[0].size:
-        return []
-    step = made.columns[0]
-    means = meaning("max_steps")
-    return [
-        Column("max_steps", means, step.index[-1:], step.value[-1:] * 0 + setup.steps, step.size)
-    ]
 
 
 def _refuse(source: Source, parts: list[tuple[Stream, Points]]) -> None:

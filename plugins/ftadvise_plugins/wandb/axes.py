@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ftadvise.readers.series.keys import LOSSES
+
 if TYPE_CHECKING:
     from ftadvise.readers.series.tables import Column, Table
 
 OWN = "_step"
-_LOSSES = ("train", "eval")
 
 
 def without_own_step(table: Table, counts: bool) -> list[str]:
@@ -24,7 +25,7 @@ def without_own_step(table: Table, counts: bool) -> list[str]:
         What has to be known of it, one sentence each.
     """
     own = next((c for c in table.columns if c.name.rpartition(".")[2] == OWN), None)
-    losses = [c for c in table.columns if c.meaning.role in _LOSSES]
+    losses = [c for c in table.columns if c.meaning.role in LOSSES]
     if own is None or not losses:
         return []
     others = [c for c in table.columns if c is not own and _times(c, losses)]
@@ -54,7 +55,7 @@ def _together(losses: list[Column]) -> bool:
         max(
             (c for c in losses if c.meaning.role == role), key=lambda c: c.index.size, default=None
         )
-        for role in _LOSSES
+        for role in LOSSES
     ]
     first, second = sides
     if first is None or second is None or first.index.size < 3:

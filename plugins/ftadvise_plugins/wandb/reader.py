@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from ftadvise.errors import LogError
 from ftadvise.readers.json_logs import documents, long_documents
 from ftadvise.readers.json_logs.long_rows import BATCH, Collector, LongRows
-from ftadvise.readers.series.keys import meaning
 from ftadvise.readers.series.search import Found, search
-from ftadvise.readers.series.tables import Column, Table, array_of, number
+from ftadvise.readers.series.tables import array_of, number
 from ftadvise.readers.series.values import nothing_found, runs_of_tables
 from ftadvise.readers.source import Reader, Source
 from ftadvise_plugins.arguments import Plan, plan
-from ftadvise_plugins.metric_tables import means_something
+from ftadvise_plugins.metric_tables import means_something, planned_steps
 from ftadvise_plugins.wandb.axes import OWN, without_own_step
 from ftadvise_plugins.wandb.console import runs_printed
 from ftadvise_plugins.wandb.datastore import MAGIC, Damage, records
@@ -23,8 +22,6 @@ from ftadvise_plugins.wandb.record import Log, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import numpy as np
 
     from ftadvise.run import Run
 
@@ -122,19 +119,11 @@ def _runs(source: Source, history: _History, found: Found, setup: Plan) -> list[
     notes = [*history.notes, *(rows.notes if isinstance(rows, LongRows) else ())]
     for table in found.tables:
         notes += without_own_step(table, history.counts)
-        table.columns += _planned_steps(setup, table)
+        table.columns += planned_steps(setup.steps, table)
     runs = runs_of_tables(found.tables, source.wanted, setup.epochs, setup.settings, found.other)
     if not runs:
         raise nothing_found(source.label, found)
     return [replace(run, notes=(*dict.fromkeys(notes), *run.notes)) for run in runs]
-
-
-def _planned_steps(setup: Plan, table: Table) -> list[Column]:
-    first: Column | None = next(iter(table.columns), None)
-    if setup.steps is None or first is None or not first.value.size:
-        return []
-    value: np.ndarray[tuple[int], np.dtype[np.float64]] = first.value[:1] * 0 + setup.steps
-    return [Column("max_steps", meaning("max_steps"), first.index[:1], value, first.size)]
 
 
 def _name(log: Log, run: Run) -> str:

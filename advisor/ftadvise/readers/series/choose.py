@@ -9,7 +9,7 @@ import numpy as np
 
 from ftadvise.readers.series import clock
 from ftadvise.readers.series.draft import Curve, Draft
-from ftadvise.readers.series.keys import EVAL_WORDS, is_split_word, split_of
+from ftadvise.readers.series.keys import EVAL_WORDS, LOSSES, is_split_word, split_of
 from ftadvise.readers.series.tables import Column, Table, finite
 from ftadvise.readers.wanted import (
     ANY,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 Losses = dict[str, Column | None]
 
-ROLES = ("train", "eval")
 TEST = EVAL_WORDS["test"]  # preference from which data are those of a test
 
 
@@ -54,7 +53,7 @@ def drafts(tables: list[Table], wanted: Wanted = ANY, others: Iterable[str] = ()
 
 
 def _has_loss(table: Table) -> bool:
-    return not table.summary and any(c.meaning.role in ROLES for c in table.columns)
+    return not table.summary and any(c.meaning.role in LOSSES for c in table.columns)
 
 
 def _draft(table: Table, decided: Losses) -> Draft | None:
@@ -83,7 +82,7 @@ def _by_name(tables: list[Table], wanted: Wanted, others: Iterable[str]) -> list
     """Return for each table the columns that were asked for, None where it has them not."""
     decided: list[Losses] = [{} for _ in tables]
     known = [name for table in tables for c in table.columns for name in _names(table, c)[:1]]
-    for role in ROLES:
+    for role in LOSSES:
         name = wanted.of(role)
         if name is None:
             continue

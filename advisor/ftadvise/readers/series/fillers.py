@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ftadvise.readers.series.keys import LOSSES
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from ftadvise.run import FloatArray
 
     Mask = NDArray[np.bool_]
-
-LOSSES = ("train", "eval")
 
 
 def filler_in(value: FloatArray, role: str) -> tuple[Mask, str] | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Role = Literal["train", "eval", "step", "epoch", "rate", "gradient", "total_steps", "other"]
+LOSSES = ("train", "eval")  # the roles that are losses
 
 
 def _words(text: str) -> frozenset[str]:

@@ -24,8 +24,9 @@ RUN_KEYS = (
     "run", "run_id", "run_name", "fold", "seed", "trial", "experiment", "model", "model_name",
     "client", "client_id",
 )  # fmt: skip
-_SPLIT_KEYS = ("split", "mode", "phase", "stage", "type", "event", "subset", "set", "kind")
-_LABEL_KEYS = (*RUN_KEYS, "name", "id", "label", "dataset", "task")
+SPLIT_KEYS = ("split", "mode", "phase", "stage", "type", "event", "subset", "set", "kind")
+OWNER_KEYS = ("name", "id", "label", "dataset", "task")
+_LABEL_KEYS = (*RUN_KEYS, *OWNER_KEYS)
 _VALUE_KEYS = ("value", "v", "y")
 # transformers ends its history with a row of means over the whole run.
 _END_OF_RUN = ("train_runtime", "train_samples_per_second")
@@ -126,7 +127,7 @@ def axis_of(prefix: str, places: FloatArray, path: tuple[str, ...]) -> str:
 
 def split_key_of(rows: Sequence[Row]) -> str:
     """Return the key by which rows say whether they are about train or eval data, or ""."""
-    for key in _SPLIT_KEYS:
+    for key in SPLIT_KEYS:
         seen = {row[key] for row in rows[:1000] if isinstance(row.get(key), str)}
         if any(is_split_word(value) for value in seen):
             return key

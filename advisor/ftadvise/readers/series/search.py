@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ftadvise.readers.json_logs.long_rows import LongRows
-from ftadvise.readers.series.keys import is_split_word, meaning
+from ftadvise.readers.series.keys import LOSSES, is_split_word, meaning
 from ftadvise.readers.series.rows import (
     Row,
     are_numbered,
@@ -228,7 +228,7 @@ def _by_prefix(table: Table) -> list[Table]:
     prefixes: dict[str, set[str]] = {}
     for column in table.columns:
         head, slash, tail = column.name.rpartition("/")
-        if column.meaning.role not in ("train", "eval") or is_split_word(head):
+        if column.meaning.role not in LOSSES or is_split_word(head):
             continue
         if not slash:
             return [table]
@@ -237,7 +237,7 @@ def _by_prefix(table: Table) -> list[Table]:
     runs = [head for head, tails in prefixes.items() if any(shared[tail] > 1 for tail in tails)]
     if len(runs) < 2:
         return [table]
-    shared_axes = [c for c in table.columns if c.meaning.role not in ("train", "eval")]
+    shared_axes = [c for c in table.columns if c.meaning.role not in LOSSES]
     return [
         Table(
             (*table.path, run),

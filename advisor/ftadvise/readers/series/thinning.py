@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ftadvise.readers.series.keys import LOSSES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from ftadvise.readers.series.tables import IntArray
     from ftadvise.run import FloatArray
 
-_MEANS = ("train", "eval")
 _TRAIN, _EVAL = 1, 2  # bits of what a row holds
 
 
@@ -95,7 +96,7 @@ def paired(block: Block, weight: int, force: bool = False) -> Block:
         into, of = second[both], first[both]
         role = cells.meaning.role
         with np.errstate(invalid="ignore", over="ignore"):
-            if role in _MEANS:
+            if role in LOSSES:
                 value[into] = share[both] * value[of] + (1 - share[both]) * value[into]
             elif role == "gradient":
                 value[into] = np.maximum(value[of], value[into])
@@ -114,7 +115,7 @@ def _pairs(block: Block, weight: int, force: bool) -> tuple[IntArray, IntArray]:
     special = np.zeros(block.size, dtype=bool)
     for cells in block.columns.values():
         role = cells.meaning.role
-        if role in _MEANS:
+        if role in LOSSES:
             kind[cells.index] |= _TRAIN if role == "train" else _EVAL
         if role in ("train", "gradient"):
             special[cells.index[~np.isfinite(cells.value)]] = True

@@ -13,7 +13,7 @@ from ftadvise.readers.json_logs.setup import planned_epochs_in, settings_in
 from ftadvise.readers.series.choose import drafts as drafts_of
 from ftadvise.readers.series.fillers import without_fillers
 from ftadvise.readers.series.finish import runs_of, with_plan
-from ftadvise.readers.series.keys import split_of, words
+from ftadvise.readers.series.keys import LOSSES, split_of, words
 from ftadvise.readers.series.search import Found, search
 from ftadvise.readers.series.tallies import without_tallies
 from ftadvise.readers.wanted import ANY, Wanted
@@ -157,7 +157,7 @@ def _paired(drafts: list[Draft]) -> list[Draft]:
 
 def _as_wanted(drafts: list[Draft], wanted: Wanted) -> list[Draft]:
     """Return the drafts that have the series that were asked for by name."""
-    roles = [role for role in ("train", "eval") if wanted.of(role)]
+    roles = [role for role in LOSSES if wanted.of(role)]
     return [made for made in drafts if all(role in made.curves for role in roles)]
 
 

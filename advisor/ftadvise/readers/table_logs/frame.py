@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
 from ftadvise.readers.series.keys import meaning
+from ftadvise.readers.series.rows import OWNER_KEYS, RUN_KEYS, SPLIT_KEYS
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
@@ -22,12 +23,6 @@ MAX_COLUMNS = 2000
 MAX_LABELS = 2000  # different labels in a column, beyond which it names no runs
 
 # Columns of text that say whose row it is, and columns that hold "the value" of what is named there.
-RUN_NAMES = (
-    "run", "run_id", "run_name", "fold", "seed", "trial", "experiment", "model", "model_name",
-    "client", "client_id",
-)  # fmt: skip
-SPLIT_NAMES = ("split", "mode", "phase", "stage", "type", "event", "subset", "set", "kind")
-OWNER_NAMES = ("name", "id", "label", "dataset", "task")
 SERIES_NAMES = ("metric", "metric_name", "metrics", "tag", "key", "variable", "series", "scalar")
 VALUE_NAMES = ("value", "metric_value", "scalar_value")
 # Settings that no run changes on its way: where they differ, the rows are of several.
@@ -35,7 +30,7 @@ SETTING_NAMES = (
     "batch_size", "batch size", "dropout", "weight_decay", "hidden_size", "hidden_dim",
     "num_layers", "n_layers", "optimizer",
 )  # fmt: skip
-_LABELS = frozenset((*RUN_NAMES, *SPLIT_NAMES, *OWNER_NAMES, *SERIES_NAMES, *SETTING_NAMES))
+_LABELS = frozenset((*RUN_KEYS, *SPLIT_KEYS, *OWNER_KEYS, *SERIES_NAMES, *SETTING_NAMES))
 _ROW_NUMBERS = ("", "Unnamed: 0", "index")
 
 

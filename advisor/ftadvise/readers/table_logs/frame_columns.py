@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ftadvise.readers.series.fillers import LOSSES, filler_in
+from ftadvise.readers.series.fillers import filler_in
 from ftadvise.readers.series.keys import Meaning, meaning
 from ftadvise.readers.series.tables import Column
 from ftadvise.readers.table_logs.frame import Cells, Frame, columns_shown
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftadvise.readers.series.tables import IntArray
     from ftadvise.run import FloatArray
 
-__all__ = ["LOSSES", "codes", "column_of", "full", "row_numbers", "split", "without_filler"]
+__all__ = ["codes", "column_of", "full", "row_numbers", "split", "without_filler"]
 
 
 def column_of(

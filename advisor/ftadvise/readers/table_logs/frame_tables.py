@@ -12,23 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ftadvise.errors import LogError
-from ftadvise.readers.series.keys import is_split_word, meaning, split_of
+from ftadvise.readers.series.keys import LOSSES, is_split_word, meaning, split_of
+from ftadvise.readers.series.rows import OWNER_KEYS, RUN_KEYS, SPLIT_KEYS
 from ftadvise.readers.series.search import Found
 from ftadvise.readers.series.tables import Column, Table
 from ftadvise.readers.series.tallies import is_tally
 from ftadvise.readers.series.values import nothing_found, runs_of_tables
 from ftadvise.readers.table_logs.frame import (
-    OWNER_NAMES,
-    RUN_NAMES,
     SERIES_NAMES,
     SETTING_NAMES,
-    SPLIT_NAMES,
     VALUE_NAMES,
     Frame,
     columns_shown,
 )
 from ftadvise.readers.table_logs.frame_columns import (
-    LOSSES,
     codes,
     column_of,
     full,
@@ -119,7 +116,7 @@ def tables_of_frame(frame: Frame, wanted: Wanted = ANY) -> list[Table]:
 
 def _by_run(frame: Frame) -> list[tuple[str, Frame]]:
     """Return the rows of each run, by its name."""
-    key = next((name for name in frame.labels if name.lower() in RUN_NAMES), None)
+    key = next((name for name in frame.labels if name.lower() in RUN_KEYS), None)
     if key is None:
         return [("", frame)]
     texts, part = codes(frame.labels[key])
@@ -150,7 +147,7 @@ def _columns(frame: Frame, wanted: Wanted) -> Iterable[Column]:
 def _splits(frame: Frame) -> dict[str, IntArray]:
     """Return the rows that are about each kind of data, where a column says so."""
     for name, texts in frame.labels.items():
-        if name.lower() not in SPLIT_NAMES:
+        if name.lower() not in SPLIT_KEYS:
             continue
         words = {text for text in set(texts) if is_split_word(text)}
         if words:
@@ -171,7 +168,7 @@ def _columns_by_split(frame: Frame, name: str, splits: dict[str, IntArray]) -> I
 
 def _long(frame: Frame, path: tuple[str, ...]) -> Table | None:
     """Return the table of a list of `metric, step, value`; None where it is no such list."""
-    key = next((name for name in frame.labels if name.lower() in SERIES_NAMES + OWNER_NAMES), None)
+    key = next((name for name in frame.labels if name.lower() in SERIES_NAMES + OWNER_KEYS), None)
     number = next((name for name in frame.numbers if name.lower() in VALUE_NAMES), None)
     if key is None or number is None:
         return None
@@ -207,7 +204,7 @@ def _summary(frame: Frame, table: Table) -> str:
     if not axes and any(len(set(texts)) > 1 for texts in settings):
         return "setting"
     for name, texts in frame.labels.items():
-        if name.lower() in RUN_NAMES + OWNER_NAMES and len(set(texts)) == frame.size:
+        if name.lower() in RUN_KEYS + OWNER_KEYS and len(set(texts)) == frame.size:
             return name
     # The same planned number of epochs on every row, and nothing that counts: ends of runs.
     return "run" if any(split_of(c.name) == "" and c.value[0] > 1 for c in axes) else ""

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from ftadvise.errors import LogError
 from ftadvise.readers.series.choose import TEST
-from ftadvise.readers.series.keys import meaning
+from ftadvise.readers.series.keys import LOSSES, meaning
 from ftadvise.readers.series.tables import Column, Table
 from ftadvise.readers.source import Reader, Source
 from ftadvise.readers.table_logs.csv_table import frame_of
-from ftadvise.readers.table_logs.frame_columns import LOSSES, column_of, full
+from ftadvise.readers.table_logs.frame_columns import column_of, full
 from ftadvise.readers.table_logs.frame_tables import runs_of_frame, tables_of_frame
 from ftadvise.readers.table_logs.table_opening import Opening, has_loss, opening_of
 

@@ -13,13 +13,13 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ftadvise.errors import LogError
-from ftadvise.readers.series.keys import meaning
+from ftadvise.readers.series.keys import LOSSES, meaning
 from ftadvise.readers.series.tables import Column, Table
 from ftadvise.readers.source import Reader, Source
 from ftadvise.readers.table_logs.csv_table import frame_of
 from ftadvise.readers.table_logs.delimited import lines_of
 from ftadvise.readers.table_logs.frame import columns_shown
-from ftadvise.readers.table_logs.frame_columns import LOSSES, full, without_filler
+from ftadvise.readers.table_logs.frame_columns import full, without_filler
 from ftadvise.readers.table_logs.frame_filling import read_frame
 from ftadvise.readers.table_logs.frame_tables import runs_of_frame
 from ftadvise.readers.table_logs.table_opening import opening_in, opening_of

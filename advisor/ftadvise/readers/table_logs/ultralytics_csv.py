@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ftadvise.errors import LogError
-from ftadvise.readers.series.keys import Meaning, meaning
+from ftadvise.readers.series.keys import LOSSES, Meaning, meaning
 from ftadvise.readers.series.tables import Column
 from ftadvise.readers.source import Reader, Source
 from ftadvise.readers.table_logs.csv_table import frame_of
 from ftadvise.readers.table_logs.frame import columns_shown
-from ftadvise.readers.table_logs.frame_columns import LOSSES
 from ftadvise.readers.table_logs.frame_tables import runs_of_frame, tables_of_frame
 from ftadvise.readers.table_logs.table_opening import opening_of
 from ftadvise.run import Settings

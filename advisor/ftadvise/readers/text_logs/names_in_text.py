@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from ftadvise.readers.series.keys import LOSSES
 from ftadvise.readers.text_logs.text_meaning import is_split_word, meaning, split_of, words
 
 MAX_NAME = 4  # words of a name that are kept together
 AXES = ("step", "epoch")
-LOSSES = ("train", "eval")
 PLAIN = 2  # rank of `total loss` and `lm loss`, which need not be cut to `loss`
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ftadvise.readers.series.keys import LOSSES
 from ftadvise.readers.text_logs.names_in_text import (
     AXES,
-    LOSSES,
     heading,
     is_about_another_moment,
     joined,

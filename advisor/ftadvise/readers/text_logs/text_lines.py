@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from ftadvise.readers.text_logs.names_in_text import LOSSES
+from ftadvise.readers.series.keys import LOSSES
 from ftadvise.readers.text_logs.other_words import LOSS_ABROAD
 from ftadvise.readers.text_logs.pairs_in_text import Pair, Reading, read_pairs
 from ftadvise.readers.text_logs.text_counts import BAR, Counting

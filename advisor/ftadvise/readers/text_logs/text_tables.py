@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftadvise.readers.series.columns import Columns
-from ftadvise.readers.series.keys import meaning
+from ftadvise.readers.series.keys import LOSSES, meaning
 from ftadvise.readers.series.tables import number
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _header(line: str) -> tuple[list[str], str] | None:
         if not all(_NAME.match(name) for name in names if name):
             continue
         roles = [meaning(name).role for name in names]
-        losses = sum(role in ("train", "eval") for role in roles)
+        losses = sum(role in LOSSES for role in roles)
         if losses and any(role in ("step", "epoch") for role in roles):
             return names, split
     return None
@@ -120,7 +120,7 @@ def _row(header: _Header, line: str) -> bool:
             value, header.table.epochs = float(ratio[1]), float(ratio[2])
         if value is not None:
             row[name] = value
-            losses += role in ("train", "eval")
+            losses += role in LOSSES
         elif role in ("step", "epoch"):
             return False
     if not losses:
