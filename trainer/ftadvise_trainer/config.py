@@ -118,7 +118,28 @@ class TrainingConfig:
     """Examples in a forward pass of the evaluation; the eval loss does not depend on it."""
 
     gradient_accumulation_steps: int = 1
-    """Forward passes in an optimizer step."""
+    """Batches in an optimizer step."""
+
+    batch_size: int | None = None
+    """Examples in an optimizer step over all processes, instead of the two keys above."""
+
+    packing: bool | None = None
+    """Whether the examples of a batch are laid end to end; None where the model can do it."""
+
+    row_tokens: int | None = None
+    """Tokens of a forward pass when packing; None takes what fits into the memory."""
+
+    fused_loss: bool | None = None
+    """Whether the loss is computed in pieces, never all logits; None where the model can do it."""
+
+    compile_blocks: bool | None = None
+    """Whether each decoder block is compiled; None does so on a GPU when the run is long enough."""
+
+    bf16_updates: str = "stochastic"
+    """How bfloat16 weights are updated: `stochastic` rounding, `kahan` sums, or to the `nearest`."""
+
+    sharding: str = "auto"
+    """On several GPUs: `ddp`, `fsdp`, `hsdp` (sharded within a host), or `auto` by memory."""
 
     eval_strategy: str = "epoch"
     """`epoch` or `steps`; `no` trains without evaluations, so nothing can be called best."""

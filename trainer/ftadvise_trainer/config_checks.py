@@ -26,6 +26,8 @@ _CHOICES = {
     ("data", "loss_on"): ("answers", "all"),
     ("training", "eval_strategy"): ("epoch", "steps", "no"),
     ("training", "save_strategy"): ("epoch", "steps"),
+    ("training", "bf16_updates"): ("stochastic", "kahan", "nearest"),
+    ("training", "sharding"): ("auto", "ddp", "fsdp", "hsdp"),
 }
 _AT_LEAST_1: _Keys = {
     "data": ("max_length",),
@@ -34,6 +36,8 @@ _AT_LEAST_1: _Keys = {
         "per_device_train_batch_size",
         "per_device_eval_batch_size",
         "gradient_accumulation_steps",
+        "batch_size",
+        "row_tokens",
         "eval_steps",
         "save_steps",
         "save_total_limit",

@@ -68,7 +68,6 @@ RESERVED = {
 
 # What people also write, and what it is called here.
 RENAMED = {
-    "batch_size": "per_device_train_batch_size",
     "checkpointing_steps": "save_steps",
     "cutoff_len": "max_length",
     "early_stopping_min_delta": "early_stopping_threshold",
@@ -76,6 +75,7 @@ RENAMED = {
     "eval_batch_size": "per_device_eval_batch_size",
     "eval_file": "eval",
     "evaluation_strategy": "eval_strategy",
+    "global_batch_size": "batch_size",
     "gradient_clipping": "max_grad_norm",
     "lora_alpha": "alpha",
     "lora_dropout": "dropout",
