@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CAP = 10
 """Epochs of a run without a past at most: the longest that the decision to decay was measured on."""
 EVALS_PER_EPOCH = 2
+KEPT = 5
+"""Checkpoints to keep of a run without a past, as many as advice asks for: they may be averaged."""
 LIKELY = 1.645
 """Standard deviations to the upper end of a 90 % interval."""
 
@@ -137,6 +139,7 @@ def _open(cap: int, why: str, steps_per_epoch: int, lines: tuple[str, ...]) -> C
         "num_train_epochs": float(cap),
         "lr_scheduler_type": AUTO_SCHEDULE,
         **_cadence(steps_per_epoch, EVALS_PER_EPOCH),
+        "save_total_limit": KEPT,
         "early_stopping_patience": None,
         "early_stopping_threshold": 0.0,
         "stop_when_eval_rises_while_train_falls": None,

@@ -21,6 +21,7 @@ APPLIED: dict[str, str] = {
     "training.save_steps": "how often to save does not touch the weights",
     "training.save_total_limit": "how many checkpoints are kept does not touch the weights",
     "training.load_best_model_at_end": "which checkpoint becomes final is chosen at the end",
+    "training.average_checkpoints": "which weights become final is chosen at the end",
     "training.early_stopping_patience": "stopping is computed anew from the whole history",
     "training.early_stopping_threshold": "stopping is computed anew from the whole history",
     "training.stop_when_eval_rises_while_train_falls": "computed anew from the whole history",
@@ -63,6 +64,14 @@ REFUSED: dict[str, str] = {
 }
 """Settings, or whole sections, whose change is refused unless allowed, and why."""
 
+_BATCH_SIZE = "training.batch_size"
+_COUNTED_IN_EXAMPLES = (
+    "world_size",
+    "training.per_device_train_batch_size",
+    "training.gradient_accumulation_steps",
+)
+"""What the steps depend on no more when both runs have the same `training.batch_size`."""
+
 _UNKNOWN = "not known to be harmless"
 _MISSING = "(not set)"
 
@@ -90,12 +99,18 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     Tuples equal lists and 1 equals 1.0, because `old` has been through JSON.
     """
     before, after = _flat(old), _flat(new)
+    by_examples = before.get(_BATCH_SIZE) is not None and before.get(_BATCH_SIZE) == after.get(
+        _BATCH_SIZE
+    )
     changes: list[Change] = []
     for key in sorted(before.keys() | after.keys()):
         was, now = before.get(key, _MISSING), after.get(key, _MISSING)
-        if was != now:
-            applied, reason = verdict(key)
-            changes.append(Change(key, was, now, applied, reason))
+        if was == now or (was == _MISSING and now is None):  # a setting that was not there yet
+            continue
+        applied, reason = verdict(key)
+        if by_examples and key in _COUNTED_IN_EXAMPLES:
+            applied, reason = True, "training.batch_size is the same, on any number of processes"
+        changes.append(Change(key, was, now, applied, reason))
     return changes
 
 

@@ -159,6 +159,10 @@ class TrainingConfig:
     load_best_model_at_end: bool = True
     """Whether `final` holds the best model (else the last)."""
 
+    average_checkpoints: bool | None = None
+    """Whether `final` is the mean of the best checkpoints where that has a lower eval loss; None
+    looks with `--auto`."""
+
     metric_for_best_model: str = "eval_loss"
     """Only `eval_loss` is supported."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,16 +12,21 @@ from typing import TYPE_CHECKING, Any
 import ftadvise
 from ftadvise import history
 from ftadvise.history.outcome import judged
+from ftadvise.numbers import short
 from ftadvise.text import clean
 from ftadvise_trainer import checkpoints
 from ftadvise_trainer.auto_record import close
+from ftadvise_trainer.averaging import Average, greedy, mean_weights, write_mean
+from ftadvise_trainer.durable import write_atomically
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.final import FINAL, publish
 from ftadvise_trainer.job import Outcome
 from ftadvise_trainer.next_run import METRICS, publish_best
-from ftadvise_trainer.scoring import eval_loss_of, merged_adapter
+from ftadvise_trainer.scoring import eval_loss_of, merged_adapter, scorer_of, set_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ftadvise.history import Prediction
     from ftadvise_trainer.callbacks.best_k import BestK
     from ftadvise_trainer.finetuner import FineTuner
@@ -44,6 +52,7 @@ def finish(job: Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] | 
         else {"eval_loss": manifest.eval_loss, "epoch": manifest.epoch, "step": manifest.step}
     )
     final = output / FINAL
+    average: Average | None = None
     if trainer.is_world_process_zero():
         alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
 
@@ -52,10 +61,70 @@ def finish(job: Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] | 
                 folder, config, trainer, job.tokenizer, job.prepared, job.remote_code
             )
 
-        merge = config.lora is not None and config.lora.merge
-        last_touch = merged_adapter(config, job.remote_code) if merge else None
-        final = publish(chosen, output, score if alone else None, finish=last_touch)
-    return Outcome(final, best, stopped)
+        if alone and config.training.average_checkpoints and best is not None:
+            average = _average(job, trainer, chosen)
+        recorded = average.eval_loss if average else None
+        last_touch = _last_touch(job, average)
+        final = publish(chosen, output, score if alone else None, recorded, finish=last_touch)
+        if average is not None:
+            note_average(output / METRICS, average)
+    return Outcome(final, best, stopped, lines=_said(average, best))
+
+
+def _average(job: Job, trainer: FineTuner, chosen: Path) -> Average | None:
+    """Return the checkpoints whose mean has a lower eval loss than the best one alone."""
+    there = checkpoints.listed(chosen.parent)
+    losses = [(path, one.eval_loss) for path, one in there if one.eval_loss is not None]
+    whole = [one for one in losses if not checkpoints.problems(one[0])]
+    if len(whole) < 2:
+        return None
+    with scorer_of(
+        chosen, job.config, trainer, job.tokenizer, job.prepared, job.remote_code
+    ) as scorer:
+
+        def score(folders: Sequence[Path]) -> float:
+            fits = set_weights(scorer.model, mean_weights(folders))
+            return float(scorer.evaluate()["eval_loss"]) if fits else math.nan
+
+        return greedy(whole, score)
+
+
+def _last_touch(job: Job, average: Average | None) -> Callable[[Path], None] | None:
+    """Return what is left to do in the folder that becomes `final`."""
+    lora = job.config.lora
+    merge = merged_adapter(job.config, job.remote_code) if lora and lora.merge else None
+    if average is None:
+        return merge
+    members = average.members
+
+    def touch(folder: Path) -> None:
+        write_mean(members, folder)
+        if merge is not None:
+            merge(folder)
+
+    return touch
+
+
+def note_average(metrics: Path, average: Average) -> None:
+    """Write into `training_metrics.json` what `final` is the mean of, and its eval loss."""
+    with contextlib.suppress(OSError, ValueError):  # the run is done; its model is what counts
+        body: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
+        steps = [_step(path) for path in average.members]
+        body["averaged"] = {"eval_loss": average.eval_loss, "steps": steps}
+        write_atomically(metrics, (json.dumps(body, allow_nan=False, indent=1) + "\n").encode())
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _said(average: Average | None, best: dict[str, Any] | None) -> tuple[str, ...]:
+    if average is None or best is None:
+        return ()
+    steps = ", ".join(str(_step(path)) for path in average.members)
+    lower, alone = short(average.eval_loss), short(best["eval_loss"])
+    line = f"final is the mean of the checkpoints of steps {steps}: eval loss {lower}"
+    return (f"{line}, the best of them alone {alone}",)
 
 
 def closed(folder: Path, output: Path, prediction: Prediction | None) -> tuple[Path, list[str]]:

@@ -24,12 +24,14 @@ class Outcome:
         best: Eval loss, epoch and step of the best evaluation; None without one.
         stopped: Why the run ended before its last epoch; None when it did not.
         exit_code: 0, or 143 and 130 after SIGTERM and SIGINT.
+        lines: What to tell the person who watches.
     """
 
     final: Path | None
     best: dict[str, Any] | None
     stopped: dict[str, Any] | None
     exit_code: int = 0
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,7 @@ from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.remote_code import allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from ftadvise_trainer.config import Config
@@ -35,6 +36,20 @@ def eval_loss_of(
 
     The trained model leaves the accelerator first, so that one of them has room at a time.
     """
+    with scorer_of(folder, config, trainer, tokenizer, prepared, remote_code) as scorer:
+        return float(scorer.evaluate()["eval_loss"])
+
+
+@contextmanager
+def scorer_of(
+    folder: Path,
+    config: Config,
+    trainer: FineTuner,
+    tokenizer: Any,
+    prepared: Prepared,
+    remote_code: str | None = None,
+) -> Generator[FineTuner]:
+    """Give a trainer that evaluates the model in `folder`; meanwhile the trained one makes room."""
     trained: Any = trainer.model
     device = trained.device
     trained.to("cpu")
@@ -49,10 +64,32 @@ def eval_loss_of(
             processing_class=tokenizer,
         )
         scorer.remove_callback(PrinterCallback)
-        return float(scorer.evaluate()["eval_loss"])
+        yield scorer
     finally:
         gc.collect()
         trained.to(device)
+
+
+def set_weights(model: Any, weights: dict[str, torch.Tensor]) -> bool:
+    """Give a model the weights of a checkpoint of its own kind; False where names do not fit.
+
+    Args:
+        model: As `load` gives it.
+        weights: As they stand in a checkpoint: tied ones once, an adapter without the rest.
+    """
+    if hasattr(model, "peft_config"):
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(model, weights)
+        return True
+    own: dict[str, torch.Tensor] = model.state_dict()
+    if not weights.keys() <= own.keys():
+        return False
+    given = {own[name].data_ptr() for name in weights}
+    if any(own[name].data_ptr() not in given for name in own.keys() - weights.keys()):
+        return False
+    model.load_state_dict(weights, strict=False)
+    return True
 
 
 def load(folder: Path, config: Config, remote_code: str | None = None) -> Any:

@@ -96,7 +96,7 @@ def train(
         tokenizer = load_tokenizer(config, family, remote_code=remote_code)
         prepared = prepare(config, tokenizer, family)
         settled = _settled(replace(auto, output=every), config, prepared, resume) if auto else None
-        config = settled.config if settled else config
+        config = _averaging(settled.config if settled else config, auto is not None)
         settings = {
             **settings_of(config, prepared),
             "eval_fingerprint": prepared.eval.fingerprint,
@@ -117,7 +117,7 @@ def train(
         if outcome.final is None or not first_process():
             return outcome
         final, lines = closed(output, every, settled.prediction if settled else None)
-        _say(stream, [*lines, *advice])
+        _say(stream, [*outcome.lines, *lines, *advice])
         return replace(outcome, final=final)
 
 
@@ -142,6 +142,13 @@ def _settled(auto: Auto, config: Config, prepared: Prepared, resume: bool) -> Se
     with arguments.main_process_first(local=False, desc="choosing settings"):
         header = _header(config, prepared)
         return settle(auto, config, header, steps.per_epoch, resume=resume)
+
+
+def _averaging(config: Config, auto: bool) -> Config:
+    """Decide whether the best checkpoints are averaged where nobody has said so."""
+    if config.training.average_checkpoints is not None:
+        return config
+    return replace(config, training=replace(config.training, average_checkpoints=auto))
 
 
 def _is_auto(config: Config) -> bool:
