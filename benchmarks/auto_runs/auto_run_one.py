@@ -72,8 +72,11 @@ def linear(one: FineTune, epochs: int, folder: Path) -> Row:
     return made | {"max_steps": trainer.state.max_steps, "log_history": trainer.state.log_history}
 
 
-def auto(one: FineTune, folder: Path, log: Path | None) -> Row:
-    """Run `ftadvise train --auto training.yaml`, with `--from LOG` where there is one."""
+def auto(one: FineTune, folder: Path, log: Path | None, keep: Path | None = None) -> Row:
+    """Run `ftadvise train --auto training.yaml`, with `--from LOG` where there is one.
+
+    What it saved is deleted, or moved to `keep`, in place of what lies there.
+    """
     from ftadvise_trainer.commands import train
 
     os.environ["FTADVISE_HISTORY"] = "off"
@@ -89,12 +92,16 @@ def auto(one: FineTune, folder: Path, log: Path | None) -> Row:
         raise RuntimeError(f"exit {code}: {said.getvalue()[-2000:]}")
     metrics: dict[str, Any] = json.loads((output / "training_metrics.json").read_text("utf-8"))
     state: dict[str, Any] = json.loads((output / "trainer_state.json").read_text("utf-8"))
+    if keep is not None:
+        shutil.rmtree(keep, ignore_errors=True)
+        shutil.copytree(output, keep)
     shutil.rmtree(output)
     rows: list[dict[str, Any]] = state["log_history"]
     lines = said.getvalue().splitlines()
     return _row(one, max(row["epoch"] for row in rows), begin) | {
         "from": None if log is None else log.parent.name,
         "best": metrics["best"],
+        "averaged": metrics.get("averaged"),
         "stopped": metrics["stopped"],
         "chosen": [line for line in lines if line.startswith("auto:")],
         "max_steps": max(row["step"] for row in rows),

@@ -87,16 +87,19 @@ def best_plus_two(one: FineTune) -> Spent:
     return one.at(min(one.linear, key=lambda e: abs(e - wanted)))
 
 
-def automatic(one: FineTune, log: str | None) -> Spent:
-    """Return what `--auto` did."""
+def automatic(one: FineTune, log: str | None, averaged: bool = True) -> Spent:
+    """Return what `--auto` did, with the mean of its best checkpoints where that is better."""
     row = one.auto[log]
-    return lowest(row), row["num_train_epochs"]
+    mean = row.get("averaged") if averaged else None
+    return mean["eval_loss"] if mean else lowest(row), row["num_train_epochs"]
 
 
 POLICIES: dict[str, Callable[[FineTune], Spent]] = {
     "best length, known afterwards": FineTune.best,
     "--auto from nothing": lambda one: automatic(one, None),
     "--auto after a run of 3 epochs": lambda one: automatic(one, "linear-3"),
+    "... nothing, no averaging": lambda one: automatic(one, None, False),
+    "... 3 epochs, no averaging": lambda one: automatic(one, "linear-3", False),
     "best + 2, after the same run": best_plus_two,
     "patience 3 in a run of 10": patience,
 } | {f"{e} epochs": (lambda one, e=e: one.at(e)) for e in (1, 2, 3, 4, 5, 7, 10)}

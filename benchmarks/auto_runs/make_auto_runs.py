@@ -69,12 +69,11 @@ class Maker:
         for one in chosen:
             place = self.place(one)
             world.write_data(one, self.data, place)
+            self._submit_from(one)
             for epochs in horizons:
                 if (one.seed, "linear", epochs) not in self.done:
                     future = self.pool.submit(linear, one, epochs, place)
                     self.waiting[future] = (f"linear {epochs}", one)
-                elif epochs == EARLIER:
-                    self._submit_from(one)
             if (one.seed, "auto", None) not in self.done:
                 self.waiting[self.pool.submit(auto, one, place, None)] = ("auto", one)
 
@@ -125,6 +124,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--horizons", type=int, nargs="*", default=ORDER, help="linear decays")
     parser.add_argument("--tiny", action="store_true", help="two small fine-tunes, on a CPU")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def main() -> None:
     pool = ProcessPoolExecutor(options.processes, mp_context=context)
     maker = Maker(options, pool)
     maker.pretrain({one.base for one in chosen})
-    maker.submit(chosen, ORDER if not options.tiny else (3, 2, 1))
+    maker.submit(chosen, tuple(options.horizons) if not options.tiny else (3, 2, 1))
     maker.collect()
     for process in multiprocessing.active_children():  # those that are in a run when time is up
         process.kill()
