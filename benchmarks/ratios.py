@@ -14,6 +14,7 @@ from pathlib import Path
 PAIRS = (
     ("test_help", "test_import_click", 1.8),
     ("test_analyze_500_points", "test_import_scipy_optimize", 1.3),
+    ("test_first_step", "test_import_transformers_trainer", 1.5),
     ("test_an_evaluation", "test_steps_between_two_evaluations", 0.01),
 )
 

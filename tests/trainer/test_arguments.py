@@ -13,7 +13,7 @@ import transformers
 
 from ftadvise_trainer import arguments as room
 from ftadvise_trainer.arguments import precision, training_arguments
-from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
+from ftadvise_trainer.config import Config, LoraSettings, ModelConfig, TrainingConfig
 from ftadvise_trainer.config_checks import _SCHEDULERS  # pyright: ignore[reportPrivateUsage]
 from ftadvise_trainer.config_keys import argument_types
 from ftadvise_trainer.errors import TrainError
@@ -120,9 +120,23 @@ def test_bf16_that_the_gpu_does_not_have_is_refused(monkeypatch: pytest.MonkeyPa
         precision(Config(training=TrainingConfig(bf16=True)))
 
 
-def test_bfloat16_weights_are_said_to_lose_small_updates() -> None:
-    config = Config(model=ModelConfig(dtype="bfloat16"))
-    assert "updates below 1/256 of a weight are lost" in precision(config).note
+@pytest.mark.parametrize(
+    ("updates", "optim", "words"),
+    [
+        ("stochastic", "adamw_torch_fused", "updates rounded at random and right in the mean"),
+        ("kahan", "adamw_torch", "what rounding leaves over is kept"),
+        ("nearest", "adamw_torch", "updates below 1/512 of a weight are lost"),
+        ("stochastic", "sgd", "rounded as training.optim does"),
+    ],
+)
+def test_what_becomes_of_updates_of_bfloat16_weights_is_said(
+    updates: str, optim: str, words: str
+) -> None:
+    training = TrainingConfig(bf16_updates=updates, more={"optim": optim})
+    config = Config(model=ModelConfig(dtype="bfloat16"), training=training)
+    assert words in precision(config).note
+    adapter = dataclasses.replace(config, lora=LoraSettings())
+    assert "under an adapter in float32" in precision(adapter).note
 
 
 def test_bf16_autocast_can_be_asked_for_on_a_cpu() -> None:
@@ -174,3 +188,17 @@ def test_a_parser_that_has_rewritten_the_fields_of_the_arguments_changes_no_type
     transformers.HfArgumentParser(parsed)
     argument_types.cache_clear()
     assert dict in typing.get_args(argument_types()["lr_scheduler_kwargs"])
+
+
+@pytest.mark.parametrize(("processes", "each"), [("1", 10), ("4", 3)])
+def test_a_batch_size_is_shared_out_over_the_processes(
+    monkeypatch: pytest.MonkeyPatch, processes: str, each: int
+) -> None:
+    monkeypatch.setattr("ftadvise_trainer.arguments.world_size", lambda: int(processes))
+    found = built(batch_size=10, per_device_train_batch_size=2, gradient_accumulation_steps=1)
+    assert found.per_device_train_batch_size == each
+    assert found.gradient_accumulation_steps == 1
+
+
+def test_tokens_are_not_counted_by_transformers_which_waits_for_the_device() -> None:
+    assert built({"include_num_input_tokens_seen": "all"}).include_num_input_tokens_seen == "no"

@@ -95,6 +95,7 @@ def _jittery(folder: Path) -> Config:
         lr_scheduler_type="constant",
         average_checkpoints=True,
         save_total_limit=4,
+        packing=False,  # whether the mean is better hangs on what dropout draws, here unpacked
     )
 
 

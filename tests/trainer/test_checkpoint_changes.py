@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -84,3 +85,27 @@ def test_every_setting_has_a_verdict_and_every_verdict_a_setting() -> None:
     known = changes.APPLIED.keys() | changes.REFUSED.keys()
     assert named - {"training.more"} <= known
     assert {key for key in known if key.count(".") == 1 and key.startswith("training.")} <= named
+
+
+def test_with_the_same_batch_size_the_number_of_processes_may_change() -> None:
+    def found(old: int | None, new: int | None) -> dict[str, bool]:
+        def settings(size: int | None, processes: int, micro: int) -> dict[str, Any]:
+            keys = {"batch_size": size, "per_device_train_batch_size": micro}
+            return {"training": SETTINGS["training"] | keys, "world_size": processes}
+
+        made = changes.diff(settings(old, 2, 4), settings(new, 1, 8))
+        return {change.key: change.applied for change in made}
+
+    micro = "training.per_device_train_batch_size"
+    assert found(8, 8) == {micro: True, "world_size": True}
+    assert found(None, None) == {micro: False, "world_size": False}
+    assert found(8, 16) == {micro: False, "world_size": False, "training.batch_size": False}
+
+
+def test_a_setting_that_an_older_checkpoint_does_not_know_and_that_is_not_set_is_no_change() -> (
+    None
+):
+    old = {"training": {"seed": 1}}
+    assert changes.diff(old, {"training": {"seed": 1, "batch_size": None}}) == []
+    (change,) = changes.diff(old, {"training": {"seed": 1, "batch_size": 8}})
+    assert not change.applied

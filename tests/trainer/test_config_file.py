@@ -236,6 +236,24 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(folder: Path
     ]
 
 
+def test_what_does_not_go_with_a_batch_size_is_named_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    text = GOOD + (
+        "training:\n  batch_size: 3\n  gradient_accumulation_steps: 2\n"
+        "  packing: false\n  row_tokens: 4096\n  train_sampling_strategy: group_by_length\n"
+    )
+    found = " ".join(mistakes(folder, text))
+    assert "batch_size: must be at least the number of processes (4), but is 3" in found
+    assert "gradient_accumulation_steps: is given besides batch_size" in found
+    assert "row_tokens: is given, but packing is false" in found
+    assert "train_sampling_strategy: group_by_length does not go with batch_size" in found
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    loaded = load(folder, GOOD + "training: {batch_size: 3, gradient_accumulation_steps: 1}\n")
+    assert loaded.training.batch_size == 3
+
+
 def test_a_value_of_the_wrong_type_is_one_mistake_and_not_two(folder: Path) -> None:
     text = GOOD + "training: {eval_strategy: steps, eval_steps: often, save_steps: 7}"
     assert len(mistakes(folder, text)) == 1

@@ -66,7 +66,7 @@ def test_a_signal_to_the_run_and_its_workers_saves_and_the_run_goes_on_to_the_sa
 def test_a_run_that_is_stopped_at_its_best_evaluation_still_finds_the_best_model(
     tmp_path: Path,
 ) -> None:
-    more: dict[str, Any] = {"learning_rate": 5e-3, "lr_scheduler_type": "constant"}
+    more: dict[str, Any] = {"learning_rate": 8e-3, "lr_scheduler_type": "constant"}
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run(config(whole, **more)) == 0
     _, best = min((row[3], row[0]) for row in losses(whole) if row[3] is not None)

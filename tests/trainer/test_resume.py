@@ -59,6 +59,19 @@ def test_a_run_killed_twice_still_finds_the_best_model_in_final(
     assert weights(tmp_path) == weights(uninterrupted)
 
 
+def test_a_run_with_a_batch_size_killed_in_an_epoch_ends_with_the_same_weights_and_losses(
+    tmp_path: Path,
+) -> None:
+    more = {"batch_size": 12, "gradient_accumulation_steps": 1, "num_train_epochs": 2.0}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run(config(whole, 2, **more)) == 0
+    assert run(config(cut, 2, **more), KillAt(2 * 17)) == -signal.SIGKILL
+    # Another size of micro-batches, which count no more.
+    assert run(config(cut, 2, **more, per_device_train_batch_size=3)) == 0
+    assert losses(cut) == losses(whole)
+    assert weights(cut) == weights(whole)
+
+
 def test_a_damaged_newest_checkpoint_is_passed_over_and_said(
     uninterrupted: Path, tmp_path: Path
 ) -> None:

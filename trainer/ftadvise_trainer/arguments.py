@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.text import clean
-from ftadvise_trainer import loggers, sharding
+from ftadvise_trainer import loggers, sharding, weight_types
 from ftadvise_trainer.config_keys import ALIASES, AUTO_SCHEDULE
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.rank import world_size
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -23,7 +25,7 @@ _PROMISED: dict[str, Any] = {
     "disable_tqdm": True,
     "eval_do_concat_batches": True,
     "greater_is_better": False,
-    "include_num_input_tokens_seen": "non_padding",  # tokens and their speed, in the metrics
+    "include_num_input_tokens_seen": "no",  # FineTuner counts, without waiting for the device
     "load_best_model_at_end": False,  # BestK and `final` do it
     "logging_nan_inf_filter": False,
     "prediction_loss_only": True,
@@ -83,13 +85,8 @@ def precision(config: Config) -> Precision:
         hint = "leave training.bf16 out, or set it to false"
         raise TrainError("training.bf16 is true, but this GPU does not support bf16", hint=hint)
     autocast = supported if wanted is None else wanted
-    if config.model.dtype == "bfloat16":
-        weights = (
-            "bfloat16 weights without a float32 copy: updates below 1/256 of a weight are lost"
-        )
-    else:
-        weights = "float32 master weights"
-    return Precision(autocast, f"{weights}, {_autocast_words(autocast, wanted, cuda)}")
+    words = _autocast_words(autocast, wanted, cuda)
+    return Precision(autocast, f"{weight_types.updated(config)}, {words}")
 
 
 def _autocast_words(autocast: bool, wanted: bool | None, cuda: bool) -> str:
@@ -108,6 +105,8 @@ def training_arguments(config: Config) -> TrainingArguments:
     """
     from transformers import TrainingArguments
 
+    from ftadvise_trainer.sharded import keep_precision
+
     _check_version()
     sharding.check(config)
     known = {f.name for f in dataclasses.fields(TrainingArguments) if f.init}
@@ -122,7 +121,9 @@ def training_arguments(config: Config) -> TrainingArguments:
     arguments |= {key: value for key, value in _WHERE_THERE.items() if key in known}
     loggers.check(config.training.report_to)
     try:
-        return TrainingArguments(**arguments)
+        made = TrainingArguments(**arguments)
+        keep_precision(made)
+        return made
     except (ValueError, TypeError, ImportError, NotImplementedError) as error:
         message = f"transformers does not take these settings: {clean(error, 400)}"
         raise TrainError(message, code="FT501") from error
@@ -146,6 +147,13 @@ def _arguments(config: Config) -> dict[str, Any]:
     for name in ("eval_steps", "save_steps"):
         if getattr(training, name) is not None:
             arguments[name] = getattr(training, name)
+    if training.batch_size is not None:
+        # What transformers counts with; the batches are FineTuner's.
+        arguments["per_device_train_batch_size"] = math.ceil(training.batch_size / world_size())
+        arguments["gradient_accumulation_steps"] = 1
+    if torch.cuda.is_available() and training.more.get("dataloader_pin_memory", True):
+        # A batch is copied while the device still computes the one before.
+        arguments["accelerator_config"] = {"non_blocking": True}
     # A name that transformers does not know; FineTuner makes the schedule.
     if training.lr_scheduler_type == AUTO_SCHEDULE:
         arguments["lr_scheduler_type"] = "constant_with_warmup"
@@ -159,4 +167,4 @@ def _arguments(config: Config) -> dict[str, Any]:
         "bf16": precision(config).autocast,
         "use_cpu": not torch.accelerator.is_available(),
     }
-    return arguments | training.more | _PROMISED
+    return arguments | sharding.arguments(config) | training.more | _PROMISED

@@ -16,6 +16,7 @@ import click
 
 from ftadvise.hookspecs import hookimpl
 from ftadvise.text import clean
+from ftadvise_trainer import launch_command
 from ftadvise_trainer.rank import first_process
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class _Train(click.Command):
     multiple=True,
     help="With --auto: the log of a past run; may be given again.",
 )
+@launch_command.launch_options
 @click.option("--print-config", is_flag=True, help="Print all settings with defaults, and stop.")
 @click.option(
     "--dry-run",
@@ -105,6 +107,7 @@ class _Train(click.Command):
 @click.pass_context
 def train(
     ctx: click.Context,
+    /,
     config: str,
     overrides: tuple[str, ...],
     output_dir: str | None,
@@ -118,6 +121,7 @@ def train(
     print_config: bool,
     dry_run: bool,
     quiet: bool,
+    **launch: Any,
 ) -> None:
     """Fine-tune a model as CONFIG says, a YAML with model:, data: and training:.
 
@@ -129,13 +133,21 @@ def train(
     Without any, the run holds its learning rate until its own curves say that the end is near.
     A finished run is left as it is: the next one goes into run-2, run-3, ... below its folder, and
     final there is the best of all.
+
+    With --nproc it trains in several processes, one for each GPU; a lost one ends them all, or with
+    --max-restarts starts them again from the newest checkpoint.
     """
     if override and not auto:
         raise click.UsageError("--override belongs to --auto: --auto=override")
     _check_auto(auto, logs, print_config or dry_run)
+    if dry_run and launch_command.launch_of(launch).wanted:
+        raise click.UsageError("--dry-run counts for one process: leave --nproc and the like out")
+    if launch["emit"]:
+        launch_command.emit(ctx.params)
+        return
     # Of several processes only the first speaks; what goes wrong is said by each of them.
     quiet = quiet or not first_process()
-    if not (quiet or print_config):
+    if not (quiet or print_config or "FTADVISE_LAUNCH" in os.environ):
         click.echo(f"ftadvise train {clean(config, 300)}", err=True)
     _check_installed(("yaml",) if print_config else _NEEDED)
     from ftadvise_trainer.mistakes import ConfigError
@@ -153,6 +165,8 @@ def train(
             ask(loaded.config, remote_code, yes)
         if dry_run:
             code = _dry_run(loaded, remote_code)
+        elif nproc := launch_command.processes(loaded.config, launch):
+            code = launch_command.launch(nproc, ctx.params)
         else:
             chosen = (logs, override) if auto else None
             code = _train(loaded, resume, allow_changed, remote_code, quiet, chosen)

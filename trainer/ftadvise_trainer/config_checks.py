@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ftadvise.text import clean
 from ftadvise_trainer.config_keys import AUTO_SCHEDULE
 from ftadvise_trainer.mistakes import did_you_mean
+from ftadvise_trainer.rank import world_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +83,7 @@ def problems(config: Config) -> Iterator[Problem]:
     """Yield what is wrong with values that are all of the right type, defaults included."""
     yield from _ranges(config)
     yield from _choices(config)
+    yield from _batches(config)
     yield from _evaluation(config)
     yield from _stopping(config)
     yield from _auto_schedule(config)
@@ -138,6 +140,25 @@ def _schedulers() -> tuple[str, ...]:
     from transformers import SchedulerType
 
     return tuple(str(member.value) for member in SchedulerType)
+
+
+def _batches(config: Config) -> Iterator[Problem]:
+    training = config.training
+    if training.row_tokens is not None and training.packing is False:
+        yield "training", "row_tokens", "is given, but packing is false; leave one of them out"
+    if training.batch_size is None:
+        return
+    if training.gradient_accumulation_steps != 1:
+        message = "is given besides batch_size, which says how many examples a step has"
+        yield "training", "gradient_accumulation_steps", f"{message}; leave one of them out"
+    processes = world_size()
+    if 1 <= training.batch_size < processes:
+        message = f"must be at least the number of processes ({processes}), but is"
+        yield "training", "batch_size", f"{message} {training.batch_size}"
+    strategy = training.more.get("train_sampling_strategy", "random")
+    if strategy not in ("random", "sequential"):
+        message = f"{clean(strategy, 40)} does not go with batch_size; leave one of them out"
+        yield "training", "train_sampling_strategy", message
 
 
 def _evaluation(config: Config) -> Iterator[Problem]:

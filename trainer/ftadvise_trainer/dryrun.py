@@ -57,6 +57,7 @@ class DryRun:
         output_dir: Where that is.
         precision: The precision in words.
         example: One example with what is trained in marks.
+        fused: Whether the loss is computed in pieces, which the memory counts on.
     """
 
     recipe: tuple[str, ...]
@@ -72,6 +73,7 @@ class DryRun:
     output_dir: str
     precision: str
     example: str
+    fused: bool = False
 
     @property
     def fits_on_disk(self) -> bool:
@@ -85,12 +87,14 @@ def steps_of(config: Config, examples: int, train_batch: int, processes: int = 1
     Args:
         config: The settings.
         examples: Train examples.
-        train_batch: Examples in a forward pass of one process.
+        train_batch: Examples in a forward pass of one process, unless `batch_size` is set.
         processes: How many of them.
     """
     training = config.training
-    batches = examples / (train_batch * processes)
-    per_epoch = max(math.ceil(math.ceil(batches) / training.gradient_accumulation_steps), 1)
+    batch, accumulated = train_batch * processes, training.gradient_accumulation_steps
+    if training.batch_size is not None:
+        batch, accumulated = training.batch_size, 1
+    per_epoch = max(math.ceil(math.ceil(examples / batch) / accumulated), 1)
     most = int(training.more.get("max_steps", -1))
     total = most if most > 0 else math.ceil(training.num_train_epochs * per_epoch)
     evaluations = {
@@ -98,8 +102,7 @@ def steps_of(config: Config, examples: int, train_batch: int, processes: int = 1
         "epoch": math.ceil(total / per_epoch),
         "steps": math.ceil(total / (training.eval_steps or total)),  # there is one at the end
     }[training.eval_strategy] + bool(training.more.get("eval_on_start", False))
-    batch = train_batch * processes * training.gradient_accumulation_steps
-    return Steps(examples, batch, per_epoch, total / per_epoch, total, evaluations)
+    return Steps(examples, batch * accumulated, per_epoch, total / per_epoch, total, evaluations)
 
 
 def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
@@ -114,6 +117,7 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     """
     from ftadvise_trainer.arguments import precision, training_arguments
     from ftadvise_trainer.data.prepare import prepare
+    from ftadvise_trainer.layouts import expected
     from ftadvise_trainer.memory import available, needed, shape_of
     from ftadvise_trainer.models import family_of, load_tokenizer
     from ftadvise_trainer.preflight import BYTES, estimate_checkpoint_bytes
@@ -126,13 +130,15 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     prepared = prepare(config, tokenizer, family)
     shape = shape_of(config, family, remote_code=remote_code)
     decided = precision(config)
-    longest = max(prepared.train.lengths)
+    recomputes = _recomputes(config)
+    row = expected(config, arguments, shape, prepared.train.lengths, recomputes)
     memory = needed(
         shape,
-        config.training.per_device_train_batch_size * longest,
+        row.tokens,
         weight_bytes=BYTES[config.model.dtype],
         autocast=decided.autocast,
-        checkpointing=_recomputes(config),
+        checkpointing=recomputes,
+        fused=row.fused,
     )
     where, free = available(bool(arguments.use_cpu))
     size = estimate_checkpoint_bytes(
@@ -140,7 +146,7 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     )
     return DryRun(
         recipe=tuple(lines(config)),
-        data=tuple(prepared.report.lines()),
+        data=(*prepared.report.lines(), *row.lines),
         steps=steps_of(
             config,
             len(prepared.train),
@@ -159,6 +165,7 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
         output_dir=str(config.output_dir),
         precision=decided.note,
         example=prepared.report.rendered_example(),
+        fused=row.fused,
     )
 
 
@@ -204,7 +211,7 @@ def _rows(found: DryRun) -> Iterator[tuple[str, list[str]]]:
 
 
 def _memory_lines(found: DryRun) -> list[str]:
-    from ftadvise_trainer.memory import FORMULA
+    from ftadvise_trainer.memory import formula
 
     memory = found.memory
     parts = {
@@ -217,7 +224,7 @@ def _memory_lines(found: DryRun) -> list[str]:
     needed = f"about {size(memory.total)} {found.memory_where} needed"
     free = f"{size(found.memory_free)} free{_verdict(memory.total <= found.memory_free)}"
     listed = ", ".join(f"{name} {size(part)}" for name, part in parts.items() if part)
-    return [f"{needed}, {free}", listed, *FORMULA]
+    return [f"{needed}, {free}", listed, *formula(found.fused)]
 
 
 def _disk_lines(found: DryRun) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,14 @@ from ftadvise.text import clean
 from ftadvise_trainer import checkpoints
 from ftadvise_trainer.auto_record import close
 from ftadvise_trainer.averaging import Average, greedy, mean_weights, write_mean
+from ftadvise_trainer.data import cache
 from ftadvise_trainer.durable import write_atomically
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.final import FINAL, publish
+from ftadvise_trainer.final import BUILDING, FINAL, publish
 from ftadvise_trainer.job import Outcome
 from ftadvise_trainer.next_run import METRICS, publish_best
 from ftadvise_trainer.scoring import eval_loss_of, merged_adapter, scorer_of, set_weights
+from ftadvise_trainer.sharded import eval_loss_with, is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def finish(job: Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] | None) -> Outcome:
-    """Publish the best model; rank 0 does, and a single process also loads it again to score it."""
+    """Publish the best model: rank 0 does, and all processes score it as they did in the run."""
     config = job.config
     output = Path(config.output_dir)
     chosen = keep.best() if config.training.load_best_model_at_end else None
@@ -51,23 +52,25 @@ def finish(job: Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] | 
         if manifest is None
         else {"eval_loss": manifest.eval_loss, "epoch": manifest.epoch, "step": manifest.step}
     )
-    final = output / FINAL
     average: Average | None = None
+
+    def score(folder: Path) -> float:
+        trainer.accelerator.wait_for_everyone()  # until rank 0 has made the folder
+        if is_sharded(trainer.model):
+            return eval_loss_with(trainer, lambda: mean_weights([folder]))
+        return eval_loss_of(folder, config, trainer, job.tokenizer, job.prepared, job.remote_code)
+
+    if config.training.average_checkpoints and best is not None:
+        average = _average(job, trainer, chosen)
+    recorded = average.eval_loss if average else manifest.eval_loss if manifest else None
+    final = output / FINAL
     if trainer.is_world_process_zero():
-        alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
-
-        def score(folder: Path) -> float:
-            return eval_loss_of(
-                folder, config, trainer, job.tokenizer, job.prepared, job.remote_code
-            )
-
-        if alone and config.training.average_checkpoints and best is not None:
-            average = _average(job, trainer, chosen)
-        recorded = average.eval_loss if average else None
-        last_touch = _last_touch(job, average)
-        final = publish(chosen, output, score if alone else None, recorded, finish=last_touch)
+        final = publish(chosen, output, score, recorded, finish=_last_touch(job, average))
         if average is not None:
             note_average(output / METRICS, average)
+        cache.clear(output)  # the run has its end behind it
+    elif recorded is not None:
+        score(output / BUILDING)
     return Outcome(final, best, stopped, lines=_said(average, best))
 
 
@@ -78,6 +81,10 @@ def _average(job: Job, trainer: FineTuner, chosen: Path) -> Average | None:
     whole = [one for one in losses if not checkpoints.problems(one[0])]
     if len(whole) < 2:
         return None
+    if is_sharded(trainer.model):
+        return greedy(
+            whole, lambda folders: eval_loss_with(trainer, lambda: mean_weights(folders))
+        )
     with scorer_of(
         chosen, job.config, trainer, job.tokenizer, job.prepared, job.remote_code
     ) as scorer:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 IGNORED = -100
 """Label of a token that is not trained."""
 
+_PIECE = 4096
+"""Tokens whose logits are copied to float32 at a time."""
+
 INTERRUPTED = "interrupted"
 """Metric, after the prefix, of an evaluation that was broken off."""
 
@@ -36,12 +39,20 @@ class EvalSums:
         # An answer is read one batch late, when it has long arrived: no wait for the device.
         self.answers: deque[torch.Tensor] = deque(maxlen=2)
 
-    def add(self, nll: torch.Tensor, tokens: torch.Tensor) -> None:
-        """Add one batch: sum of the NLL and number of trained tokens of each of its rows."""
+    def add(self, nll: torch.Tensor, tokens: torch.Tensor, *, padded: bool = True) -> None:
+        """Add one batch.
+
+        Args:
+            nll: Sum of the NLL of each of its rows.
+            tokens: Number of trained tokens of each of its rows.
+            padded: Whether the loader fills up the last batches with rows that it had before.
+        """
         stop = self.in_step and self.interrupted is not None and self.interrupted()
         rows = torch.stack([nll, tokens, torch.full_like(nll, float(stop))], dim=1)
         if self.in_step:
-            rows = self.accelerator.gather_for_metrics(rows)  # drops the rows that pad the end
+            # gather_for_metrics drops the rows that pad the end.
+            every = self.accelerator.gather_for_metrics if padded else self.accelerator.gather
+            rows = every(rows)
         summed = rows.sum(dim=0)
         self.answers.append(summed[2])
         self.sums = summed[:2] if self.sums is None else self.sums + summed[:2]
@@ -151,11 +162,18 @@ def nll_by_row(
         logits, shift_labels = logits[:, :-1], labels[:, 1:]
     shift_labels = shift_labels.to(logits.device)
     wide = torch.float32 if logits.device.type == "mps" else torch.float64
-    # Row by row, because the float32 copy of all logits is what eval runs out of memory for.
-    sums = [
-        functional.cross_entropy(row.float(), wanted, ignore_index=IGNORED, reduction="none")
-        .to(wide)
-        .sum()
-        for row, wanted in zip(logits, shift_labels, strict=True)
-    ]
+    sums = [_nll(row, wanted, wide) for row, wanted in zip(logits, shift_labels, strict=True)]
     return torch.stack(sums), shift_labels.ne(IGNORED).sum(dim=1).to(wide)
+
+
+def _nll(logits: torch.Tensor, wanted: torch.Tensor, wide: torch.dtype) -> torch.Tensor:
+    # Piece by piece, because the float32 copy of all logits is what eval runs out of memory for.
+    pieces = zip(torch.split(logits, _PIECE), torch.split(wanted, _PIECE), strict=True)
+    return torch.stack(
+        [
+            functional.cross_entropy(some.float(), theirs, ignore_index=IGNORED, reduction="none")
+            .to(wide)
+            .sum()
+            for some, theirs in pieces
+        ]
+    ).sum()

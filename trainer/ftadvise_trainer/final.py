@@ -28,7 +28,9 @@ TOLERANCE = 1e-4
 # neither optimizer nor states.
 _KEPT = (".safetensors", ".json", ".jinja", ".txt", ".model", ".md", ".tiktoken", ".py")
 _LEFT_OUT = ("trainer_state.json", MANIFEST)
-_BUILDING, _OLD, _REJECTED = ".building-final", ".old-final", "final-rejected"
+BUILDING = ".building-final"
+"""Where the folder is made and scored before it takes its place."""
+_OLD, _REJECTED = ".old-final", "final-rejected"
 
 
 def publish(
@@ -69,7 +71,7 @@ def publish(
         )
     restore(output_dir)
     recorded = manifest.eval_loss if recorded is None else recorded
-    building = output_dir / _BUILDING
+    building = output_dir / BUILDING
     if building.exists():
         remove_folder(building)
     building.mkdir(parents=True)

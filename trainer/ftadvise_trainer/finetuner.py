@@ -10,8 +10,8 @@ What it changes, and nothing else:
   eval batch size (transformers issue 39241). No logits outlive their batch.
 * An evaluation can be broken off, so that a preemption notice does not wait for its end.
 * An evaluation leaves the random numbers of the training alone.
-* SIGTERM and SIGINT do not end the workers of the data loaders.
 * The raw loss of every micro-batch is shown to a `NonFiniteGuard` among the callbacks.
+* The examples of a batch are laid out as in `RowTrainer`.
 * With `auto_schedule` the learning rate is held until an `AnnealOnOnset` among the callbacks, or
   the end of the run, lets it decay.
 """
@@ -24,11 +24,13 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from accelerate.utils import send_to_device  # type: ignore[import-untyped]
 from torch.nn import functional
-from transformers import PrinterCallback, ProgressCallback, Trainer
+from transformers import PrinterCallback, ProgressCallback
 
 from ftadvise_trainer.auto_schedule import decay_steps, hold_then_decay
 from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
 from ftadvise_trainer.callbacks.progress import Progress
+from ftadvise_trainer.data.collate import counted
+from ftadvise_trainer.data.rows import forwards, is_packed, trained_places
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.evaluation import (
     IGNORED,
@@ -40,7 +42,7 @@ from ftadvise_trainer.evaluation import (
     nll_by_row,
     random_numbers_kept,
 )
-from ftadvise_trainer.workers import obeying_parent
+from ftadvise_trainer.row_trainer import RowTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from transformers.trainer_utils import EvalLoopOutput
 
 
-class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
+class FineTuner(RowTrainer):
     """A `transformers.Trainer` for causal language models whose losses can be compared."""
 
     def __init__(
@@ -56,17 +58,20 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
         *args: Any,
         interrupted: Callable[[], bool] | None = None,
         auto_schedule: bool = False,
+        head: Any = None,
         **kwargs: Any,
     ) -> None:
         """Take what `transformers.Trainer` takes.
 
         Args:
-            *args: As for `transformers.Trainer`.
+            *args: As for `RowTrainer`.
             interrupted: Asked before each eval batch whether to break the evaluation off. With
                 several processes, one yes is enough for all of them.
             auto_schedule: Whether to hold the learning rate until it is told to decay, whatever
                 `lr_scheduler_type` says. `lr_scheduler_kwargs` may have `decay_epochs`.
-            **kwargs: As for `transformers.Trainer`.
+            head: The model's `FusedHead`, which computes the loss without ever holding all logits;
+                None leaves the loss to the model.
+            **kwargs: As for `RowTrainer`.
 
         Raises:
             TrainError: FT501 when tokens are to be averaged by process instead of over all.
@@ -80,6 +85,7 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
             )
         self.interrupted = interrupted
         self.auto_schedule = auto_schedule
+        self.head = head
         self.sums: EvalSums | None = None
         self.data_collator: Any = FirstLabelIgnored(self.data_collator)
         if not self.model_accepts_loss_kwargs and self.compute_loss_func is None:
@@ -87,14 +93,6 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
         if any(isinstance(callback, Progress) for callback in self.callback_handler.callbacks):
             self.remove_callback(PrinterCallback)
             self.remove_callback(ProgressCallback)
-
-    def get_train_dataloader(self) -> Any:
-        """Return the loader of transformers, whose workers leave signals to this process."""
-        return obeying_parent(super().get_train_dataloader())
-
-    def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> Any:
-        """As `get_train_dataloader`."""
-        return obeying_parent(super().get_eval_dataloader(*args, **kwargs))
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Return the scheduler of transformers, or the one that holds its rate."""
@@ -110,15 +108,35 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
         return super().create_scheduler(num_training_steps, optimizer)
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> torch.Tensor | tuple[torch.Tensor, Any]:
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
         """Return the loss as transformers does, and show it to the guards."""
-        result: Any = super().compute_loss(model, inputs, *args, **kwargs)
+        places = inputs.pop("places", None)
+        if self.head is None or return_outputs or self.label_smoother is not None:
+            result: Any = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        else:
+            result = self.fused_loss(model, inputs, places, num_items_in_batch)
         loss: torch.Tensor = result[0] if isinstance(result, tuple) else result
         for callback in self.callback_handler.callbacks:
             if isinstance(callback, NonFiniteGuard) and model.training:
                 callback.saw(loss, inputs)
-        return cast("torch.Tensor | tuple[torch.Tensor, Any]", result)
+        return result
+
+    def fused_loss(
+        self, model: Any, inputs: dict[str, Any], places: Any, items: Any
+    ) -> torch.Tensor:
+        """Return the loss of transformers, computed by the head: a sum over tokens by `items`."""
+        given = {name: value for name, value in inputs.items() if name != "labels"}
+        with self.head.told(inputs["labels"], places=places) as told:
+            outputs = model(**given)
+        nll: torch.Tensor = told.sum(outputs)
+        # DDP and FSDP take the mean of the gradients over processes.
+        share: Any = 1 / told.tokens if items is None else self.accelerator.num_processes / items
+        return torch.mul(nll, share)
 
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, *args: Any, **kw: Any
@@ -127,14 +145,26 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
 
         The loss is left out of the result, so that transformers averages none.
         """
+        packed = is_packed(inputs)
+        passes = [{**one} for one in forwards(inputs)]
+        places = [one.pop("places", None) for one in passes]
         if self.sums is None or inputs.get("labels") is None:
-            step = super().prediction_step(model, inputs, prediction_loss_only, *args, **kw)
+            step = super().prediction_step(model, passes[0], prediction_loss_only, *args, **kw)
             return cast("tuple[torch.Tensor | None, Any, Any]", step)
-        inputs = dict(send_to_device(inputs, self.accelerator.device))
-        labels, shifted = inputs.pop("labels"), inputs.pop("shift_labels", None)
-        with torch.no_grad(), self.compute_loss_context_manager():
-            logits = logits_of(model(**inputs))
-            self.sums.add(*nll_by_row(logits, labels, shifted))
+        logits: Any = None
+        labels: Any = None
+        for one, trained in zip(passes, places, strict=True):
+            given = dict(send_to_device(one, self.accelerator.device))
+            labels, shifted = given.pop("labels"), given.pop("shift_labels", None)
+            with torch.no_grad(), self.compute_loss_context_manager():
+                if self.head is None or not prediction_loss_only:
+                    logits = logits_of(model(**given))
+                    sums = nll_by_row(logits, labels, shifted)
+                else:
+                    with self.head.told(labels, shifted, trained) as told:
+                        model(**given)
+                    sums = told.nll_by_row(), told.tokens_by_row()
+                self.sums.add(*sums, padded=not packed)
         return (None, None, None) if prediction_loss_only else (None, logits, labels)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
@@ -176,7 +206,7 @@ class FineTuner(Trainer):  # type: ignore[misc]  # transformers has no types
 
 
 class FirstLabelIgnored:
-    """A collator whose first label in each row is not trained.
+    """A collator whose first label in each row is not trained, and that counts its batches.
 
     Nothing predicts the first token, so this changes no loss. It makes the number of labels the
     number of trained tokens, which transformers gets wrong for models it does not know.
@@ -193,6 +223,9 @@ class FirstLabelIgnored:
         if isinstance(labels, torch.Tensor) and labels.dim() > 1 and "shift_labels" not in batch:
             batch["labels"] = labels = labels.clone()  # it may be `input_ids` itself
             labels[..., 0] = IGNORED
+        if isinstance(batch, dict) and (counts := counted(batch)) is not None:
+            batch["counts"] = counts
+            batch["places"] = trained_places(batch["labels"])
         return batch
 
 

@@ -9,12 +9,23 @@ if TYPE_CHECKING:
     from ftadvise.families import ModelFamily
     from ftadvise_trainer.config import Config
 
-# What `needed` adds up, for people; rough, and mostly right within a factor of two.
-FORMULA = (
-    "= P w + T w + 2 T w (Adam) + 2 P (bf16 copies under autocast) + N (L (10 h + 4 f) a + V (a + 8))",
-    "P parameters of w bytes, T of them trained; N tokens in a batch, padding included; L layers,",
-    "h hidden, f feed-forward, V vocabulary; activations of a bytes",
-)
+PIECE = 3_500_000_000
+"""Bytes at most of the logits of a piece and of what is made of them, in the loss in pieces."""
+
+
+def formula(fused: bool = False) -> tuple[str, ...]:
+    """Return what `needed` adds up, in lines for people; mostly right within a factor of 1.5."""
+    logits = "min(7 N V a, 3.5 GB) + 4 N h + 8 V h, the loss in pieces"
+    return (
+        "= P w + T w + 2 T w (Adam) + 2 P (bf16 copies under autocast) + N L (c h + 4 f) a",
+        f"+ {logits if fused else 'N V (a + 8), the logits'};",
+        "P parameters of w bytes, T of them trained; N tokens in a forward pass, padding included;",
+        "L layers, h hidden, f feed-forward, V vocabulary; activations of a bytes, c of them as wide",
+        "as h in a layer: 10 in float32, 12 in bf16, 17 under autocast",
+    )
+
+
+FORMULA = formula()
 
 
 @dataclass(frozen=True)
@@ -69,13 +80,25 @@ def shape_of(config: Config, family: ModelFamily, *, remote_code: str | None = N
         how.pop("revision")
     with torch.device("meta"):  # shapes alone, no memory
         model = AutoModelForCausalLM.from_config(settings, **how)
-    parameters = sum(p.numel() for p in model.parameters())
-    text: Any = settings.get_text_config()
+    adapter = _adapter(model, config, family) if config.lora else None
+    return shape_of_model(model, trainable=adapter)
+
+
+def shape_of_model(model: Any, trainable: int | None = None) -> Shape:
+    """Return the shape of a model that is there, with an adapter or without.
+
+    Args:
+        model: Of transformers or PEFT.
+        trainable: Number of trained parameters; counted when left out.
+    """
+    text: Any = model.config.get_text_config()
     hidden = int(text.hidden_size)
     feed_forward = getattr(text, "intermediate_size", None) or getattr(text, "n_inner", None)
+    if trainable is None:
+        trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return Shape(
-        parameters=parameters,
-        trainable=_adapter(model, config, family) if config.lora else parameters,
+        parameters=sum(p.numel() for p in model.parameters()),
+        trainable=trainable,
         layers=int(text.num_hidden_layers),
         hidden=hidden,
         feed_forward=int(feed_forward or 4 * hidden),
@@ -98,30 +121,49 @@ def _adapter(model: Any, config: Config, family: ModelFamily) -> int:
 
 
 def needed(
-    shape: Shape, tokens: int, *, weight_bytes: int, autocast: bool, checkpointing: bool = False
+    shape: Shape,
+    tokens: int,
+    *,
+    weight_bytes: int,
+    autocast: bool,
+    checkpointing: bool = False,
+    fused: bool = False,
 ) -> Memory:
-    """Return about what a step needs, by `FORMULA`.
+    """Return about what a forward and backward pass needs at its peak, by `formula`.
 
     Args:
         shape: Of the model.
-        tokens: In a batch, padding included.
+        tokens: In a forward pass, padding included: a packed row, or a batch.
         weight_bytes: Of a parameter: 4 for float32, 2 for bfloat16.
         autocast: Whether the forward pass runs under bf16 autocast.
         checkpointing: Whether activations are computed again in the backward pass; then only the
             input of each layer is kept, and all of one layer.
+        fused: Whether the loss is computed in pieces, so that all logits never stand at a time.
     """
     active = 2 if autocast else weight_bytes
-    layer = tokens * (10 * shape.hidden + 4 * shape.feed_forward) * active
+    # How many tensors as wide as the hidden state a layer keeps: counted in the code of Llama and
+    # Qwen2, and in what autograd saves (tests). Under autocast the residual stream is float32, and
+    # each matrix has its own bf16 copy of its input.
+    wide = (17 if weight_bytes > 2 else 12) if active == 2 else 10
+    layer = tokens * (wide * shape.hidden + 4 * shape.feed_forward) * active
     kept = shape.layers * layer
     if checkpointing:
-        kept = shape.layers * tokens * shape.hidden * active + layer
+        kept = shape.layers * tokens * shape.hidden * weight_bytes + layer
     return Memory(
         weights=shape.parameters * weight_bytes,
         gradients=shape.trainable * weight_bytes,
         adam=2 * shape.trainable * weight_bytes,
         autocast_copies=2 * shape.parameters if autocast and weight_bytes > 2 else 0,
-        activations=kept + tokens * shape.vocabulary * (active + 8),
+        activations=kept + _head(shape, tokens, active, fused),
     )
+
+
+def _head(shape: Shape, tokens: int, active: int, fused: bool) -> int:
+    """Return the bytes of logits; in pieces, those of one, and the gradients of hidden and head."""
+    if not fused:
+        return tokens * shape.vocabulary * (active + 8)
+    piece = min(7 * tokens * shape.vocabulary * active, PIECE)
+    return piece + 4 * tokens * shape.hidden + 8 * shape.vocabulary * shape.hidden
 
 
 def available(use_cpu: bool) -> tuple[str, int]:

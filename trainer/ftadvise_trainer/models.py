@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftadvise_trainer import families as rooms
-from ftadvise_trainer import recipes
+from ftadvise_trainer import recipes, weight_types
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.lora import with_lora
 from ftadvise_trainer.remote_code import allowed, asked_for
@@ -81,8 +81,8 @@ def load_model(
 ) -> Any:
     """Return the model, ready for the trainer.
 
-    The weights are float32 unless `model.dtype` says otherwise: updates of 1e-5 are lost in
-    bfloat16. They come from safetensors only, and with `model.config` from the seed.
+    The weights are float32 unless `model.dtype` says otherwise: in bfloat16 small updates need an
+    optimizer that keeps them (`optimizers.py`). They come from safetensors only, and with `model.config` from the seed.
 
     Args:
         config: The run's settings.
@@ -197,12 +197,7 @@ def notes(config: Config, tokenizer: Any, family: ModelFamily) -> list[str]:
     said += [f"left out, so taken from the family: {line}" for line in recipes.lines(config)]
     if config.model.config:
         said.append(f"random weights from {config.model.config}, seed {config.training.seed}")
-    if config.model.dtype == "float32":
-        said.append("master weights in float32 (model.dtype), whatever type they were saved in")
-    else:
-        said.append(
-            "master weights in bfloat16: at small learning rates most updates are rounded away"
-        )
+    said.append(weight_types.held(config))
     said.append(f"answers end with {tokenizer.eos_token}, padding is {tokenizer.pad_token}")
     if tokenizer.pad_token == ADDED_PAD:
         said.append(f"{ADDED_PAD} was added, for the vocabulary had nothing to pad with")

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PrinterCallback
 from ftadvise_trainer.data.collate import Collator
 from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.remote_code import allowed
+from ftadvise_trainer.setting_up import same_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -56,8 +57,13 @@ def scorer_of(
     try:
         args = copy.copy(trainer.args)
         args.report_to = []
+        model = load(folder, config, remote_code)
+        # As it was evaluated in the run: with other rows bf16 would round otherwise.
+        head = same_way(config, model, args.device, trainer.layout)
         scorer = FineTuner(
-            model=load(folder, config, remote_code),
+            model=model,
+            layout=trainer.layout,
+            head=head if trainer.head is not None else None,
             args=args,
             eval_dataset=prepared.eval,
             data_collator=Collator(tokenizer.pad_token_id),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from ftadvise.text import clean
 from ftadvise_trainer import changes, checkpoints
 from ftadvise_trainer.config import to_dict
 from ftadvise_trainer.finetuner import needs_eval
-from ftadvise_trainer.rank import first_process
+from ftadvise_trainer.rank import first_process, world_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +38,7 @@ def settings_of(config: Config, prepared: Prepared) -> dict[str, Any]:
     return {
         **to_dict(config),
         "data_fingerprint": prepared.train.fingerprint,
-        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        "world_size": world_size(),
     }
 
 

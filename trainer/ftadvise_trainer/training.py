@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 import ftadvise
 from ftadvise.text import clean
-from ftadvise_trainer import checkpoints, models, workers
+from ftadvise_trainer import checkpoints, models, sharding, workers
 from ftadvise_trainer.arguments import precision, training_arguments
 from ftadvise_trainer.auto_merge import Settled
 from ftadvise_trainer.auto_run import Auto, settle
@@ -26,6 +26,7 @@ from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
 from ftadvise_trainer.callbacks.preemption import Preemption
 from ftadvise_trainer.callbacks.progress import Progress
 from ftadvise_trainer.callbacks.resume import Cadence
+from ftadvise_trainer.callbacks.throughput import Throughput
 from ftadvise_trainer.config import config_hash, to_dict
 from ftadvise_trainer.config_keys import AUTO_SCHEDULE
 from ftadvise_trainer.data.collate import Collator
@@ -37,6 +38,7 @@ from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.job import Job, Outcome
 from ftadvise_trainer.lock import FolderLock
 from ftadvise_trainer.next_run import METRICS, next_folder
+from ftadvise_trainer.optimizers import optimizer_for
 from ftadvise_trainer.preflight import (
     check_disk,
     disk_errors,
@@ -45,6 +47,8 @@ from ftadvise_trainer.preflight import (
 )
 from ftadvise_trainer.rank import first_process
 from ftadvise_trainer.recipes import with_family_defaults
+from ftadvise_trainer.resharding import for_resume
+from ftadvise_trainer.setting_up import set_up
 from ftadvise_trainer.starting import choose_start, settings_of
 from ftadvise_trainer.tokenizers import load_tokenizer
 
@@ -106,11 +110,16 @@ def train(
             start = choose_start(output, settings, resume, allow_changed)
         arguments.eval_on_start = arguments.eval_on_start or start.eval_first
         said = [*models.notes(config, tokenizer, family), precision(config).note]
+        said += [note] if (note := sharding.chosen(config).note) else []
         chosen = [f"auto: {line}" for line in settled.lines] if settled else []
         _say(stream, [*prepared.report.lines(), *said, *chosen, *start.lines])
         model = models.load_model(config, tokenizer, family, remote_code=remote_code)
         _check_room(config, model)
-        job = Job(config, arguments, model, tokenizer, prepared, settings, start, remote_code)
+        setup = set_up(config, arguments, model, tokenizer.pad_token_id, prepared.train)
+        _say(stream, setup.lines)
+        job = Job(
+            config, arguments, model, tokenizer, prepared, settings, start, remote_code, setup
+        )
         advice: list[str] = []  # to be said last, when it is clear what this run was
         advisor = AdvisorCallback(stop=not _is_auto(config), say=advice.append) if auto else None
         outcome = _run(job, stream, callbacks, advisor)
@@ -178,12 +187,15 @@ def _run(
     stoppers: list[Any] = [one for one in possible if one is not None]
     metrics = Path(config.output_dir) / METRICS
     header = _header(config, job.prepared)
+    throughput = Throughput(fused=job.setup.head is not None)
+    speed = throughput.summary
     callbacks: list[TrainerCallback] = [
         Cadence(),
         *stoppers,
         keep,
-        MetricsWriter(metrics, header, stoppers, keep.checkpoints),
-        Progress(stream, metrics, stoppers, keep.checkpoints),
+        throughput,
+        MetricsWriter(metrics, header, stoppers, keep.checkpoints, speed=speed),
+        Progress(stream, metrics, stoppers, keep.checkpoints, speed=speed),
         *more,
     ]
     trainer = FineTuner(
@@ -196,10 +208,15 @@ def _run(
         callbacks=callbacks,
         interrupted=preemption.interrupted,
         auto_schedule=_is_auto(config),
+        optimizer_cls_and_kwargs=optimizer_for(config, job.model, job.arguments),
+        layout=job.setup.layout,
+        head=job.setup.head,
     )
+    trainer.say = lambda line: _say(stream, [line])
     with preemption:
         try:
-            trainer.train(resume_from_checkpoint=str(start.checkpoint or "") or None)
+            begin = for_resume(trainer, start.checkpoint)
+            trainer.train(resume_from_checkpoint=str(begin or "") or None)
         except RuntimeError as error:
             # A worker that had only just been forked dies of a signal to all processes of the run.
             # The step it worked for is lost; what was saved before is not.

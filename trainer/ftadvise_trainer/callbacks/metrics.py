@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 
 SCHEMA = "ftadvise.metrics/1"
 
-COLUMNS = {  # name here: name in the log of transformers
-    "step": "step",
-    "epoch": "epoch",
-    "loss": "loss",
-    "eval_loss": "eval_loss",
-    "learning_rate": "learning_rate",
-    "grad_norm": "grad_norm",
-    "tokens": "num_input_tokens_seen",
-    "tokens_per_second": "train_tokens_per_second",
+COLUMNS = {  # name here: names in the log of transformers, of which the last that is there counts
+    "step": ("step",),
+    "epoch": ("epoch",),
+    "loss": ("loss",),
+    "eval_loss": ("eval_loss",),
+    "learning_rate": ("learning_rate",),
+    "grad_norm": ("grad_norm",),
+    "tokens": ("num_input_tokens_seen",),
+    # That of transformers is a mean since the start, evaluations included; ours is Throughput's.
+    "tokens_per_second": ("train_tokens_per_second", "tokens_per_second"),
 }
+MEASURED = ("mfu", "padding_share", "data_wait_share")
+"""Further columns of a row, where Throughput measured them."""
 _SHARE = 0.05
 """Of the time of a run, what writing plain train logs may take at most."""
 
@@ -53,6 +56,7 @@ class MetricsWriter(TrainerCallback):  # type: ignore[misc]  # transformers has 
         header: Mapping[str, Any],
         stoppers: Sequence[Any] = (),
         checkpoints: Callable[[], list[dict[str, Any]]] | None = None,
+        speed: Callable[[], dict[str, Any] | None] | None = None,
     ) -> None:
         """Set what is written where.
 
@@ -63,11 +67,14 @@ class MetricsWriter(TrainerCallback):  # type: ignore[misc]  # transformers has 
             stoppers: Callbacks that may stop the run, with an attribute `reason`. They have to
                 stand before this one in the Trainer's list.
             checkpoints: Returns the checkpoints kept: `path`, `epoch` and `eval_loss` of each.
+            speed: Returns how fast the session is, as `Throughput.summary` does. That callback has
+                to stand before this one.
         """
         self.path = Path(path)
         self.header = dict(header)
         self.stoppers = tuple(stoppers)
         self.checkpoints = checkpoints
+        self.speed = speed
         self._not_before = 0.0
         for stopper in self.stoppers:
             if isinstance(stopper, NonFiniteGuard):
@@ -85,6 +92,7 @@ class MetricsWriter(TrainerCallback):  # type: ignore[misc]  # transformers has 
             "best": best,
             "stopped": self._stopped(state),
             "checkpoints": kept,
+            **({} if self.speed is None else {"speed": self.speed()}),
             "history": rows_of(state.log_history),
         }
 
@@ -149,7 +157,10 @@ def rows_of(log_history: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if "loss" not in entry and "eval_loss" not in entry:
             continue
         row = rows.setdefault(entry.get("step"), dict.fromkeys(COLUMNS))
-        row |= {name: entry[key] for name, key in COLUMNS.items() if key in entry}
+        for name, keys in COLUMNS.items():
+            for key in keys:
+                row[name] = entry.get(key, row[name])
+        row |= {name: entry[name] for name in MEASURED if name in entry}
     return list(rows.values())
 
 

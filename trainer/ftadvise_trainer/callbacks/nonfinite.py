@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import math
 from typing import TYPE_CHECKING, Any, cast
@@ -194,17 +195,25 @@ def _name(inputs: Mapping[str, Any], dataset: Any) -> dict[str, Any]:
     tokens = inputs.get("input_ids")
     if not isinstance(tokens, torch.Tensor):
         return {"rows": [], "sha256": ""}
-    mask = inputs.get("attention_mask")
+    digest = hashlib.sha256(tokens.cpu().contiguous().numpy().tobytes()).hexdigest()
+    return {"rows": _rows_with(_sequences(tokens, inputs), dataset), "sha256": digest[:16]}
+
+
+def _sequences(tokens: torch.Tensor, inputs: Mapping[str, Any]) -> set[tuple[int, ...]]:
+    """Return the examples of a batch, without their padding."""
+    ends, mask = inputs.get("cu_seq_lens_q"), inputs.get("attention_mask")
+    if isinstance(ends, torch.Tensor):  # packed: the examples lie end to end
+        flat = cast("list[int]", tokens.flatten().tolist())
+        bounds = cast("list[int]", ends.tolist())
+        return {tuple(flat[start:end]) for start, end in itertools.pairwise(bounds)}
     table = cast("list[list[int]]", tokens.reshape(-1, tokens.shape[-1]).tolist())
     kept = [[1] * len(ids) for ids in table]
     if isinstance(mask, torch.Tensor) and mask.shape == tokens.shape:
         kept = cast("list[list[int]]", mask.reshape(-1, mask.shape[-1]).tolist())
-    wanted = {
+    return {
         tuple(t for t, keep in zip(ids, flags, strict=True) if keep)
         for ids, flags in zip(table, kept, strict=True)
     }
-    digest = hashlib.sha256(tokens.cpu().contiguous().numpy().tobytes()).hexdigest()
-    return {"rows": _rows_with(wanted, dataset), "sha256": digest[:16]}
 
 
 def _rows_with(wanted: set[tuple[int, ...]], dataset: Any) -> list[int]:

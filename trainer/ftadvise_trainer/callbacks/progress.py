@@ -34,6 +34,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
         stoppers: Sequence[Any] = (),
         checkpoints: Callable[[], list[dict[str, Any]]] | None = None,
         every: float = 10.0,
+        speed: Callable[[], dict[str, Any] | None] | None = None,
     ) -> None:
         """Set where to.
 
@@ -43,12 +44,15 @@ class Progress(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
             stoppers: Callbacks that may stop the run, with an attribute `reason`.
             checkpoints: Returns the checkpoints kept: `path`, `epoch` and `eval_loss` of each.
             every: Seconds between two lines where there is no terminal.
+            speed: Returns how fast the session was, as `Throughput.summary` does. That callback has
+                to stand before this one.
         """
         self.stream = stream
         self.metrics = metrics
         self.stoppers = tuple(stoppers)
         self.checkpoints = checkpoints
         self.every = every
+        self.speed = speed
         self._bar: tqdm[Any] | None = None
         self._began = (0.0, 0)
         self._last_line = -math.inf
@@ -117,6 +121,9 @@ class Progress(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
             loss = kept.get("eval_loss")
             told = f"  eval loss {short(loss)}" if isinstance(loss, float) else ""
             self._line(f"kept: {clean(kept['path'], 4096)}{told}")
+        speed = self.speed() if self.speed is not None else None
+        if speed is not None:
+            self._line(f"speed: {', '.join([*told_speed(speed), *_memory(speed)])}")
         if self.metrics is not None:
             self._line(f"ftadvise analyze {shlex.quote(clean(self.metrics, 4096))}")
 
@@ -125,9 +132,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
         best = best_of(state.log_history)
         if best is not None:
             parts.append(f"best {short(best['eval_loss'])}")
-        speed = logs.get("train_tokens_per_second")
-        if speed is not None:
-            parts.append(f"{float(speed):,.0f} tokens/s")
+        parts += told_speed(logs)
         return "  ".join(parts)
 
     def _time_left(self, state: Any) -> str:
@@ -178,6 +183,28 @@ def judged(metrics: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
     if change == 0:
         return f"{told}  as good as the best"
     return f"{told}  worse by {percent(change)} than {_at(before)}"
+
+
+def told_speed(logs: Mapping[str, Any]) -> list[str]:
+    """Return the speed in words, and what slows it down where it is worth a word."""
+    rate = logs.get("tokens_per_second", logs.get("train_tokens_per_second"))
+    told = [] if rate is None else [f"{float(rate):,.0f} tokens/s"]
+    if logs.get("mfu") is not None:
+        told.append(f"MFU {percent(logs['mfu'])}")
+    for key, what in (("padding_share", "padding"), ("data_wait_share", "waiting for data")):
+        share = logs.get(key)
+        if share is not None and share >= _WORTH_A_WORD:
+            told.append(f"{what} {percent(share)}")
+    return told
+
+
+_WORTH_A_WORD = 0.1
+"""Share of padding, or of the time that goes by waiting, from which on it is said."""
+
+
+def _memory(speed: Mapping[str, Any]) -> list[str]:
+    peak = speed.get("peak_memory_bytes")
+    return [f"peak memory {peak / 1e9:.3g} GB"] if peak else []
 
 
 def _at(best: Mapping[str, Any]) -> str:

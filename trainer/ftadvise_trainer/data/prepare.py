@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftadvise_trainer.data import files, split
+from ftadvise_trainer.data import cache, files, split
 from ftadvise_trainer.data.chat import Renderer
 from ftadvise_trainer.data.records import FORMATS, BrokenRecordError, Example, examples, refusal
 from ftadvise_trainer.data.report import DataReport, SideReport, marked
 from ftadvise_trainer.data.tokens import TokenDataset
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.rank import world_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,6 +45,7 @@ def prepare(config: Config, tokenizer: Any, family: ModelFamily) -> Prepared:
     """Return the tokens to train and to evaluate on.
 
     The same files, tokenizer and settings give the same tokens in the same order, in every process.
+    Of several, one tokenises; the others wait for it and read what it has written (`cache`).
 
     Args:
         config: The run's settings.
@@ -55,6 +57,20 @@ def prepare(config: Config, tokenizer: Any, family: ModelFamily) -> Prepared:
             reader is not installed.
     """
     _check(config.data)
+    key = cache.key_of(config, tokenizer, family) if world_size() > 1 else None
+    if key is None:
+        return _tokenised(config, tokenizer, family)
+    folder = config.output_dir
+    with cache.turn(folder):
+        found = cache.load(folder, key)
+        if found is not None:
+            return Prepared(*found)
+        made = _tokenised(config, tokenizer, family)
+        cache.save(folder, key, (made.train, made.eval, made.report))
+        return made
+
+
+def _tokenised(config: Config, tokenizer: Any, family: ModelFamily) -> Prepared:
     renderer = Renderer(tokenizer, family, config.data.system)
     report = DataReport()
     train, held_out = _sides(config, report)

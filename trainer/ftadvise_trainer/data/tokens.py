@@ -31,22 +31,55 @@ class TokenDataset(Dataset[dict[str, list[int]]]):
         for row_ids, row_trained in rows:
             ids.append(np.array(row_ids, dtype=np.int32))
             trained.append(np.concatenate([[False], row_trained[1:]]).astype(np.bool_))
-        self.lengths: list[int] = [row.size for row in ids]
+        self._set(
+            np.concatenate([[0], np.cumsum([row.size for row in ids])]).astype(np.int64),
+            np.concatenate(ids) if ids else np.zeros(0, np.int32),
+            np.concatenate(trained) if trained else np.zeros(0, np.bool_),
+        )
+
+    @classmethod
+    def of_arrays(
+        cls, starts: NDArray[np.int64], ids: NDArray[np.int32], trained: NDArray[np.bool_]
+    ) -> TokenDataset:
+        """Return the dataset that gave these `arrays`, which may be mapped from a file.
+
+        Raises:
+            ValueError: They do not go together.
+        """
+        ends = starts.size and starts[0] == 0 and starts[-1] == ids.size == trained.size
+        if not ends or (np.diff(starts) < 0).any():
+            raise ValueError("no token dataset has such arrays")
+        made = cls(())
+        made._set(starts, ids, trained)
+        return made
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.bool_]]:
+        """Return where the examples begin and end, the token ids, and which are trained."""
+        return self._starts, self._ids, self._trained
+
+    def _set(
+        self, starts: NDArray[np.int64], ids: NDArray[np.int32], trained: NDArray[np.bool_]
+    ) -> None:
+        self.lengths: list[int] = np.diff(starts).tolist()
         """Tokens in each example."""
-        self._starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        self._ids = np.concatenate(ids) if ids else np.zeros(0, np.int32)
-        self._trained = np.concatenate(trained) if trained else np.zeros(0, np.bool_)
+        self._starts, self._ids, self._trained = starts, ids, trained
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> dict[str, list[int]]:
+        return {name: array.tolist() for name, array in self.example(index).items()}
+
+    def example(self, index: int) -> dict[str, NDArray[np.int32]]:
+        """Return an example as arrays, which are quicker to make than lists."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"example {index} of {len(self)}")
         start, end = self._starts[index % len(self)], self._starts[index % len(self) + 1]
         ids = self._ids[start:end]
-        labels = np.where(self._trained[start:end], ids, IGNORED)
-        return {"input_ids": ids.tolist(), "labels": labels.tolist()}
+        return {
+            "input_ids": ids,
+            "labels": np.where(self._trained[start:end], ids, np.int32(IGNORED)),
+        }
 
     @property
     def total_tokens(self) -> int:

@@ -1,0 +1,72 @@
+"""A model that FSDP2 has cut over two gloo processes gives the numbers of one that is whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_ranks import run_ranks
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+SCRIPT = Path(__file__).with_name("fsdp_processes.py")
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two processes saw."""
+    folder = tmp_path_factory.mktemp("ranks")
+    run_ranks(SCRIPT, folder)
+    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_losses_gradients_evaluations_and_weights_are_those_of_one_process(
+    ranks: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    spec = importlib.util.spec_from_file_location("fsdp_processes", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    alone = script.trained(tmp_path, {}, 4)
+    assert alone["sharded"] is False
+    for found in ranks:
+        assert found["trained"]["sharded"] is True
+        for name in ("losses", "norms", "eval"):
+            assert found["trained"][name] == pytest.approx(alone[name], rel=1e-5), name
+    whole = ranks[0]["trained"]["weights"]
+    assert whole.keys() == alone["weights"].keys()
+    for name, numbers in whole.items():
+        assert numbers == pytest.approx(alone["weights"][name], abs=1e-6), name
+
+
+def test_a_loss_that_is_infinite_on_one_process_stops_all_with_one_message(
+    ranks: list[dict[str, Any]],
+) -> None:
+    assert ranks[0]["poisoned"] == ranks[1]["poisoned"]
+    assert ranks[0]["poisoned"]["message"].startswith("step 3: loss not finite (micro-batch 1 of")
+    assert ranks[0]["poisoned"]["step"] == 2
+
+
+def test_all_stop_at_the_same_step_and_the_best_checkpoint_gives_its_loss_again(
+    ranks: list[dict[str, Any]],
+) -> None:
+    one, other = (found["stopped"] for found in ranks)
+    assert {key: one[key] for key in one if key != "best"} == {
+        key: other[key] for key in other if key != "best"
+    }
+    assert one["reason"]["epoch"] == 3.0
+    assert len(one["kept"]) == 2
+    assert one["valid"].endswith("checkpoint-3")
+    for found in (one, other):
+        _, recorded, again = found["best"]
+        assert again == pytest.approx(recorded, rel=1e-6)
+
+
+def test_a_signal_to_one_process_saves_the_same_step_on_all(ranks: list[dict[str, Any]]) -> None:
+    assert ranks[0]["preempted"] == ranks[1]["preempted"]
+    assert ranks[0]["preempted"] == {"step": 3, "saved": "checkpoint-3"}

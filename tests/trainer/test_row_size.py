@@ -1,0 +1,148 @@
+"""Rows are as long as the memory of the device allows, and never longer than is of use."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from tiny_models import tiny_model
+
+from ftadvise_trainer import forward_pass, row_size
+from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
+from ftadvise_trainer.memory import Shape
+from ftadvise_trainer.row_size import MOST, MULTIPLE, Room, choose, rows_in, smaller
+
+QWEN_0_5B = Shape(494_000_000, 494_000_000, 24, 896, 4864, 151_936)
+QWEN_1_5B = Shape(1_544_000_000, 1_544_000_000, 28, 1536, 8960, 151_936)
+QWEN_7B = Shape(7_616_000_000, 7_616_000_000, 28, 3584, 18_944, 152_064)
+H100, H200, SMALL = (int(0.9 * gb * 1e9) for gb in (84, 150, 24))
+
+
+def room(shape: Shape, memory: int | None, weight_bytes: int = 4, fused: bool = True) -> Room:
+    return Room(shape, memory, weight_bytes, autocast=True, fused=fused)
+
+
+def test_a_small_model_on_a_large_gpu_has_the_longest_rows_of_use() -> None:
+    assert rows_in(room(QWEN_0_5B, H200)) == MOST
+    assert room(QWEN_0_5B, H200).without_checkpointing() is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "memory", "weight_bytes"),
+    [(QWEN_0_5B, SMALL, 4), (QWEN_1_5B, H100, 4), (QWEN_7B, H200, 2)],
+)
+def test_rows_fill_the_memory_and_no_more(shape: Shape, memory: int, weight_bytes: int) -> None:
+    place = room(shape, memory, weight_bytes)
+    tokens = rows_in(place)
+    assert 0 < tokens < MOST
+    assert tokens % MULTIPLE == 0
+    assert place.needs(tokens).total <= memory < place.needs(tokens + MULTIPLE).total
+
+
+def test_without_a_fused_loss_the_logits_make_rows_shorter() -> None:
+    fused, plain = (rows_in(room(QWEN_0_5B, int(40e9), fused=f)) for f in (True, False))
+    assert plain < 0.65 * fused
+
+
+def test_checkpointing_is_suggested_only_where_memory_asks_for_it() -> None:
+    assert room(QWEN_7B, H200, 2).without_checkpointing() is None
+    reason = room(QWEN_7B, H100, 2).without_checkpointing(longest=2048)
+    assert reason is not None
+    assert "a row of 2,048 tokens would need about " in reason
+    assert rows_in(room(QWEN_7B, H100, 2), checkpointing=True) > 2048
+
+
+def test_an_example_longer_than_what_fits_still_has_a_row() -> None:
+    place = room(QWEN_7B, 10, 2)
+    assert rows_in(place, longest=3000) == 3072
+    assert place.without_checkpointing(3000) is not None
+
+
+def test_more_processes_have_room_where_weights_are_sharded_and_less_where_they_are_not() -> None:
+    alone = room(QWEN_1_5B, H100)
+    shards = replace(alone, processes=4, sharded=True)
+    copies = replace(alone, processes=4)
+    assert rows_in(copies) < rows_in(alone) < rows_in(shards)
+
+
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch, free: int, total: int) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (free, total))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _device: 0)
+
+
+def test_a_resumed_run_has_the_same_rows_though_less_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, config = tiny_model(), Config(training=TrainingConfig(bf16=False))
+    total = 20_000_000
+    found: list[int] = []
+    for free in (total, int(0.9 * total), int(0.3 * total)):
+        on_a_gpu(monkeypatch, free, total)
+        found.append(choose(config, model, "cuda", fused=False))
+    assert found[0] == found[1] > found[2] > MULTIPLE
+
+
+def test_on_a_cpu_rows_have_a_fixed_size() -> None:
+    assert choose(Config(), tiny_model(), "cpu") == row_size.ON_CPU
+    assert row_size.suggest_checkpointing(Config(), tiny_model(), "cpu") is None
+
+
+def test_what_the_settings_say_is_taken() -> None:
+    config = Config(training=TrainingConfig(row_tokens=1000))
+    assert choose(config, tiny_model(), "cpu") == 1000
+
+
+def test_bfloat16_weights_leave_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    model: Any = tiny_model()
+    on_a_gpu(monkeypatch, 10_000_000, 10_000_000)
+    full = Config(training=TrainingConfig(bf16=True))
+    half = replace(full, model=ModelConfig(dtype="bfloat16"))
+    assert choose(full, model, "cuda") < choose(half, model, "cuda")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "longest", "then"),
+    [(4096, 100, 2048), (4096, 3000, 3072), (1000, 0, 512), (256, 256, None), (128, 0, None)],
+)
+def test_rows_are_halved_down_to_the_longest_example(
+    tokens: int, longest: int, then: int | None
+) -> None:
+    assert smaller(tokens, longest) == then
+
+
+LENGTHS = [100] * 90 + [1000] * 10
+
+
+def test_a_dry_run_tells_of_a_row_no_larger_than_a_step_nor_than_what_fits() -> None:
+    small = forward_pass.packed(room(QWEN_0_5B, H200), LENGTHS, batch=8)
+    mean, deviation = 190, 270
+    assert small.tokens == 128 * math.ceil((8 * mean + 3 * math.sqrt(8) * deviation) / 128)
+    (line,) = small.lines
+    assert line.startswith("packed rows of at most 65,536 tokens; a step has up to about 3,840; ")
+    assert line.endswith("the loss in pieces: all logits never stand at a time")
+    assert small.memory == room(QWEN_0_5B, H200).needs(small.tokens)
+    large = forward_pass.packed(room(QWEN_0_5B, H200), LENGTHS * 9, batch=800)
+    assert large.tokens == MOST
+    whole = forward_pass.packed(room(QWEN_0_5B, H200), LENGTHS, batch=100)
+    assert whole.tokens == 128 * math.ceil(sum(LENGTHS) / 128)
+    assert forward_pass.packed(room(QWEN_0_5B, H200), LENGTHS, 1, row_tokens=512).tokens == 1000
+
+
+def test_a_dry_run_says_that_memory_asks_for_checkpointing() -> None:
+    told = forward_pass.packed(room(QWEN_7B, H100, 2), LENGTHS, batch=64)
+    assert told.lines[1].startswith("activation checkpointing: a row of 2,048 tokens would need")
+    assert told.memory.total < H100
+
+
+def test_a_dry_run_without_packing_counts_every_example_as_the_longest() -> None:
+    told = forward_pass.padded(room(QWEN_0_5B, H200, fused=False), LENGTHS, batch=4)
+    assert told.tokens == 4000
+    assert told.lines == (
+        "a batch of 4 examples, each padded to the longest, of 1,000 tokens at most; all logits",
+    )
