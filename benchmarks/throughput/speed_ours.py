@@ -60,7 +60,7 @@ def config_for(ours: Ours, shape: str, folder: str) -> Config:
         warmup_ratio=0.0,
         learning_rate=1e-5,
         batch_size=None if ours.in_order else ours.batch,
-        per_device_train_batch_size=ours.batch,
+        per_device_train_batch_size=ours.batch if ours.in_order else 8,
         packing=ours.packing,
         compile_blocks=ours.compile,
         eval_strategy="no",

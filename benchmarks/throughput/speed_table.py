@@ -55,7 +55,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def _smaller(row: dict[str, Any]) -> str:
     """Say that the batch had to be made smaller than the words say."""
     batch, wanted = (row.get("options") or {}).get("batch"), row.get("batch_wanted")
-    return f" (batch {batch}: out of memory above)" if wanted and batch != wanted else ""
+    return f" (batch {batch}: out of memory above)" if batch and batch != wanted else ""
 
 
 def _share(value: float | None) -> str:

@@ -23,6 +23,7 @@ from made_documents import (
     mean_nll,
     tokens,
 )
+from transformers import masking_utils
 
 from ftadvise_trainer import attention
 from ftadvise_trainer.attention_check import switch_on
@@ -179,3 +180,21 @@ def test_the_gradients_survive_activation_checkpointing() -> None:
         layers[index] = Checkpointed(block)
     found = gradients(model, packed_loss(model, documents))
     assert_close({n.replace(".block", ""): g for n, g in found.items()}, true, 1e-6)
+
+
+@pytest.mark.parametrize("name", ["qwen2", "qwen2 windows", "llama", "gemma3", "mistral", "phi3"])
+def test_a_row_goes_through_without_a_look_for_documents_in_its_positions(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a look asks the device, and the host would wait for it in every forward pass."""
+    model = made_model(name).eval()
+    switch_on(model)
+    row = laid_out(tokens(5, 9))
+    plain = model(**row).logits
+
+    def waits(*args: Any) -> None:
+        raise AssertionError("it looked")
+
+    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", waits)
+
+    assert torch.equal(model(**row).logits, plain)

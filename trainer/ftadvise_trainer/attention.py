@@ -80,19 +80,25 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, mask)
 
 
-def watch_documents(model: Any) -> list[RemovableHandle]:
+def watch_documents(model: Any, *, placeholder: bool = False) -> list[RemovableHandle]:
     """Let no mask be built while `model` goes forward with documents.
 
     Masks are built outside of the attention function, by something that is not told about the
     documents: of 32,768 tokens they would take a gigabyte.
 
+    Args:
+        model: The model.
+        placeholder: Whether to give it a mask of four dimensions, which transformers passes on as
+            it is. Without one it looks at the positions for documents, and waits for the device.
+
     Returns:
         Handles that undo it.
     """
+    enter = _enter_with_mask if placeholder else _enter
     handles: list[RemovableHandle] = []
     for module in model.modules():
         if module is model or isinstance(module, PreTrainedModel):
-            handles.append(module.register_forward_pre_hook(_enter, with_kwargs=True))
+            handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
             handles.append(
                 module.register_forward_hook(_leave, with_kwargs=True, always_call=True)
             )
@@ -101,6 +107,16 @@ def watch_documents(model: Any) -> list[RemovableHandle]:
 
 def _enter(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
     STATE.depth += kwargs.get(_DOCUMENTS) is not None
+
+
+def _enter_with_mask(
+    module: Any, args: Any, kwargs: dict[str, Any]
+) -> tuple[Any, dict[str, Any]] | None:
+    _enter(module, args, kwargs)
+    ends = kwargs.get(_DOCUMENTS)
+    if ends is None or kwargs.get("attention_mask") is not None:
+        return None
+    return args, {**kwargs, "attention_mask": ends.new_zeros(1, 1, 1, 1)}
 
 
 def _leave(module: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
