@@ -29,7 +29,7 @@ import torch
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ftadvise_trainer.optimizers import Bf16AdamW
+from ftadvise_trainer.bf16.optimizer import Bf16AdamW
 
 MODES = ("float32", "nearest", "stochastic", "kahan")
 

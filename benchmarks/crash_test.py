@@ -43,7 +43,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from ftadvise_trainer.callbacks.best_k import BestK
-from ftadvise_trainer.checkpoints import clear_unfinished, newest_valid
+from ftadvise_trainer.saving.checkpoints import clear_unfinished, newest_valid
 
 STEPS, SAVE_EVERY = 24, 2
 

@@ -23,10 +23,10 @@ from torch.nn import functional
 for room in ("advisor", "trainer"):
     sys.path.insert(0, str(Path(__file__).parent.parent / room))
 
-from ftadvise_trainer import attention
-from ftadvise_trainer.attention_dense import dense
-from ftadvise_trainer.compiling import compile_blocks
-from ftadvise_trainer.linear_loss import Recipe, linear_nll, wide_sums
+from ftadvise_trainer.speed import attention
+from ftadvise_trainer.speed.attention_dense import dense
+from ftadvise_trainer.speed.compiling import compile_blocks
+from ftadvise_trainer.speed.linear_loss import Recipe, linear_nll, wide_sums
 
 HIDDEN, VOCABULARY, HEADS, KEY_HEADS, WIDTH = 896, 151_936, 14, 2, 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftadvise_trainer.checkpoints import best, prune, write_manifest
+from ftadvise_trainer.saving.checkpoints import best, prune, write_manifest
 
 FILES = {
     "model.safetensors": bytes(range(256)) * 8,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftadvise_trainer.dryrun import DryRun, Steps
-from ftadvise_trainer.memory import Memory
+from ftadvise_trainer.speed.memory import Memory
 
 
 def made_dry_run(**changes: Any) -> DryRun:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ftadvise_trainer.config import Config
-from ftadvise_trainer.config_file import load_config
+from ftadvise_trainer.settings.file import load_config
 
 TINY = Path(__file__).parent.parent / "examples" / "tiny"
 STEPS = 40  # 4 epochs of 10 optimizer steps of 2 x 6 examples

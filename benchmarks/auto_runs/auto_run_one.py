@@ -34,10 +34,10 @@ def linear(one: FineTune, epochs: int, folder: Path) -> Row:
 
     from ftadvise_trainer import models
     from ftadvise_trainer.arguments import training_arguments
-    from ftadvise_trainer.config_file import load_config
     from ftadvise_trainer.data.collate import Collator
     from ftadvise_trainer.data.prepare import prepare
     from ftadvise_trainer.finetuner import FineTuner
+    from ftadvise_trainer.settings.file import load_config
     from ftadvise_trainer.tokenizers import load_tokenizer
 
     begin = time.monotonic()

@@ -43,11 +43,11 @@ def write_unseen(one: FineTune, data: Path, folder: Path) -> None:
 def losses(folder: Path, checkpoints: list[Path], name: str) -> list[float]:
     """Return the loss per token of some checkpoints on one file of pairs."""
     from ftadvise_trainer import models
-    from ftadvise_trainer.config_file import load_config
     from ftadvise_trainer.data.collate import Collator
     from ftadvise_trainer.data.prepare import prepare
     from ftadvise_trainer.finetuner import FineTuner
     from ftadvise_trainer.scoring import load
+    from ftadvise_trainer.settings.file import load_config
     from ftadvise_trainer.tokenizers import load_tokenizer
 
     config = load_config(folder / "training.yaml", [])

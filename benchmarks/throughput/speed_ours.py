@@ -13,13 +13,13 @@ from speed_clock import Recorded, StepClock, result
 from speed_data import PAD, Example, config_of, model_of
 
 from ftadvise_trainer.arguments import precision, training_arguments
+from ftadvise_trainer.bf16.optimizer import optimizer_for
 from ftadvise_trainer.callbacks.throughput import Throughput
 from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
 from ftadvise_trainer.data.collate import Collator
 from ftadvise_trainer.data.tokens import TokenDataset
 from ftadvise_trainer.finetuner import FineTuner
-from ftadvise_trainer.optimizers import optimizer_for
-from ftadvise_trainer.setting_up import set_up
+from ftadvise_trainer.speed.setting_up import set_up
 
 
 class RecordedFineTuner(Recorded, FineTuner):

@@ -196,7 +196,7 @@ def run(
     runner = _runner(variant)
     from speed_clock import StepClock
 
-    from ftadvise_trainer import flops
+    from ftadvise_trainer.speed import flops
 
     warm_up, most = (1, 4) if tiny else (variant.warm_up, variant.most)
     options = dict(variant.options) | (_TINY if tiny else {})
@@ -238,7 +238,7 @@ def _flops(shape: str) -> Any:
     from speed_data import config_of
     from transformers import AutoModelForCausalLM
 
-    from ftadvise_trainer import flops
+    from ftadvise_trainer.speed import flops
 
     auto: Any = AutoModelForCausalLM
     with torch.device("meta"):

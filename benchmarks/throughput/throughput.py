@@ -8,7 +8,7 @@ those of chats (16 to 2,048 tokens, median 200), and every token is trained. Eac
 process of its own, so that one that fails or runs out of memory sinks no other. Counted are real
 tokens, never padding; the first steps (warm-up, compilation) are left out. `tokens/s` is all tokens
 by all the time, `median` that of the median step. MFU by 6N, and with attention, as
-`ftadvise_trainer.flops` says; memory is the peak of what tensors took.
+`ftadvise_trainer.speed.flops` says; memory is the peak of what tensors took.
 
 Beside the table stand the losses of variants that saw the same batches (`same-...`): how far apart.
 

@@ -51,7 +51,7 @@ def test_the_advice_goes_into_the_file_and_the_report_to_stdout(tiny: Path) -> N
 
 
 def test_the_trainer_reads_what_was_written(tiny: Path) -> None:
-    config_file = pytest.importorskip("ftadvise_trainer.config_file")
+    config_file = pytest.importorskip("ftadvise_trainer.settings.file")
     for name in ("train.jsonl", "eval.jsonl", "model"):
         (tiny.parent / name).symlink_to(ROOT / "examples" / "tiny" / name)
     ft("analyze", CHAT, "--write-config", str(tiny))

@@ -55,7 +55,7 @@ def check_arguments(args: Any, advised: Recommendation) -> None:
 
 
 def test_ftadvise_itself_reads_what_it_exports(advice: Advice, tmp_path: Path) -> None:
-    config_file: Any = pytest.importorskip("ftadvise_trainer.config_file")
+    config_file: Any = pytest.importorskip("ftadvise_trainer.settings.file")
     tiny = EXAMPLES / "tiny"
     text = f"model: {{config: {tiny / 'model'}}}\ndata: {{train: {tiny / 'train.jsonl'}}}\n"
     path = tmp_path / "training.yaml"

@@ -21,8 +21,9 @@ from typing import Any
 from transformers import TrainerCallback
 
 from ftadvise.cli import main
-from ftadvise_trainer import checkpoints, ending, training
-from ftadvise_trainer.auto_schedule import rule_of
+from ftadvise_trainer import ending, training
+from ftadvise_trainer.auto.schedule import rule_of
+from ftadvise_trainer.saving import checkpoints
 
 RANK = int(os.environ["RANK"])
 

@@ -17,10 +17,10 @@ from ftadvise_trainer.callbacks.best_k import BestK
 from ftadvise_trainer.callbacks.early_stop import EarlyStop
 from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
 from ftadvise_trainer.callbacks.preemption import Preemption
-from ftadvise_trainer.checkpoints import newest_valid
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
-from ftadvise_trainer.sharded import eval_loss_with, is_sharded
+from ftadvise_trainer.processes.sharded import eval_loss_with, is_sharded
+from ftadvise_trainer.saving.checkpoints import newest_valid
 
 FSDP = {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "FULL_STATE_DICT"}}
 PARITY = {"optim": "sgd", "learning_rate": 0.1, "num_train_epochs": 2}
@@ -95,7 +95,7 @@ def stopped(folder: Path) -> dict[str, Any]:
     trainer.train()
     best = keep.best()
     assert best is not None
-    from ftadvise_trainer.averaging import mean_weights
+    from ftadvise_trainer.saving.averaging import mean_weights
 
     score = eval_loss_with(trainer, lambda: mean_weights([best]))
     return {

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from tiny_models import arguments, pad, ragged_dataset, tiny_model, weights
 
-from ftadvise_trainer import sharding
 from ftadvise_trainer.config import Config, TrainingConfig
 from ftadvise_trainer.data.packing import Layout
 from ftadvise_trainer.finetuner import FineTuner
+from ftadvise_trainer.processes import sharding
 
 # 33 examples in steps of 8: the last has one, so that the second process has none.
 LAYOUTS = {

@@ -15,7 +15,7 @@ sys.path[:0] = [str(root / "advisor"), str(root / "trainer"), str(root / "tests"
 from checkpoint_cases import save_step_4
 
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.preflight import disk_errors
+from ftadvise_trainer.saving.preflight import disk_errors
 
 output_dir = Path(sys.argv[1])
 os.umask(0o022)  # a mark in the trace: from here on it counts

@@ -21,7 +21,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 import ftadvise
 from ftadvise.errors import LogError
 from ftadvise.run import FloatArray
-from ftadvise_trainer.auto_schedule import hold_then_decay, rule_of
+from ftadvise_trainer.auto.schedule import hold_then_decay, rule_of
 from ftadvise_trainer.callbacks import advisor, live_advice
 from ftadvise_trainer.callbacks.advisor import CHANCE, FORECAST, AdvisorCallback
 from ftadvise_trainer.callbacks.live_advice import POLICY

@@ -14,9 +14,9 @@ import transformers
 from ftadvise_trainer import arguments as room
 from ftadvise_trainer.arguments import precision, training_arguments
 from ftadvise_trainer.config import Config, LoraSettings, ModelConfig, TrainingConfig
-from ftadvise_trainer.config_checks import _SCHEDULERS  # pyright: ignore[reportPrivateUsage]
-from ftadvise_trainer.config_keys import argument_types
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.settings.checks import _SCHEDULERS  # pyright: ignore[reportPrivateUsage]
+from ftadvise_trainer.settings.keys import argument_types
 
 
 def built(more: dict[str, Any] | None = None, **keys: Any) -> transformers.TrainingArguments:

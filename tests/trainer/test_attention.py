@@ -25,9 +25,9 @@ from made_documents import (
 )
 from transformers import masking_utils
 
-from ftadvise_trainer import attention
-from ftadvise_trainer.attention_check import switch_on
-from ftadvise_trainer.attention_dense import dense, one_by_one
+from ftadvise_trainer.speed import attention
+from ftadvise_trainer.speed.attention_check import switch_on
+from ftadvise_trainer.speed.attention_dense import dense, one_by_one
 
 LENGTHS = (7, 1, 12, 3)
 

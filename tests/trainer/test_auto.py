@@ -12,8 +12,8 @@ from ftadvise.advising import advise
 from ftadvise.carrying import Change
 from ftadvise.history.facts import Facts
 from ftadvise.run import Series
-from ftadvise_trainer.auto import CAP, Choice, Past, choose
-from ftadvise_trainer.auto_merge import merged
+from ftadvise_trainer.auto.choice import CAP, Choice, Past, choose
+from ftadvise_trainer.auto.merge import merged
 from ftadvise_trainer.config import Config, TrainingConfig
 from ftadvise_trainer.errors import TrainError
 

@@ -20,7 +20,7 @@ from tiny_runs import TINY, losses, model_with_dropout, weights
 
 from ftadvise import history
 from ftadvise.annealing import DECAY_EPOCHS
-from ftadvise_trainer.next_run import FILE
+from ftadvise_trainer.auto.next_run import FILE
 
 pytestmark = pytest.mark.long
 

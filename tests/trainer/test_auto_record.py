@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from ftadvise.history import Prediction
-from ftadvise_trainer.auto import Choice
-from ftadvise_trainer.auto_record import begun, close, record, recorded
-from ftadvise_trainer.auto_run import Auto, settle
+from ftadvise_trainer.auto.choice import Choice
+from ftadvise_trainer.auto.next_run import FILE
+from ftadvise_trainer.auto.record import begun, close, record, recorded
+from ftadvise_trainer.auto.run import Auto, settle
 from ftadvise_trainer.config import Config, TrainingConfig
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.manifest import write_manifest
-from ftadvise_trainer.next_run import FILE
+from ftadvise_trainer.saving.manifest import write_manifest
 
 SETTINGS = {"num_train_epochs": 4.0, "save_total_limit": 4, "early_stopping_patience": None}
 CHOICE = Choice(

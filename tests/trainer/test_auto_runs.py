@@ -16,13 +16,13 @@ from transformers import TrainerCallback
 from ftadvise import history
 from ftadvise.errors import FtadviseError
 from ftadvise_trainer import commands, ending
-from ftadvise_trainer.auto_run import Auto
-from ftadvise_trainer.config_file import load_config
+from ftadvise_trainer.auto.next_run import FILE, next_folder
+from ftadvise_trainer.auto.run import Auto
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.job import Outcome
-from ftadvise_trainer.lock import FolderLock
-from ftadvise_trainer.manifest import read_manifest, write_manifest
-from ftadvise_trainer.next_run import FILE, next_folder
+from ftadvise_trainer.saving.lock import FolderLock
+from ftadvise_trainer.saving.manifest import read_manifest, write_manifest
+from ftadvise_trainer.settings.file import load_config
 from ftadvise_trainer.training import train
 
 if TYPE_CHECKING:

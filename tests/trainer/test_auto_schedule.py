@@ -20,12 +20,12 @@ from tiny_runs import TINY, config, losses, weights
 
 from ftadvise.annealing import DECAY_EPOCHS
 from ftadvise.readers.json_logs.setup import ENDED_BY_ITSELF
-from ftadvise_trainer.auto_schedule import HoldThenDecay, hold_then_decay, rule_of
+from ftadvise_trainer.auto.schedule import HoldThenDecay, hold_then_decay, rule_of
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.config import Config
-from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
+from ftadvise_trainer.settings.file import load_config
 from ftadvise_trainer.training import train
 
 CAP = 12.0  # epochs of 10 steps

@@ -14,9 +14,9 @@ import tiny_runs
 import torch
 from safetensors.torch import load_file, save_file
 
-from ftadvise_trainer.averaging import greedy, mean_weights, write_mean
 from ftadvise_trainer.config import LoraSettings
-from ftadvise_trainer.manifest import read_manifest
+from ftadvise_trainer.saving.averaging import greedy, mean_weights, write_mean
+from ftadvise_trainer.saving.manifest import read_manifest
 from ftadvise_trainer.training import train
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tiny_models import arguments, pad, ragged_dataset, tiny_model
 from transformers import Trainer, TrainerCallback
 
 from ftadvise_trainer.callbacks.best_k import BestK, finite_eval_losses
-from ftadvise_trainer.checkpoints import newest_valid, problems, read_manifest
+from ftadvise_trainer.saving.checkpoints import newest_valid, problems, read_manifest
 
 
 class ScriptedEval(Trainer):  # type: ignore[misc]  # transformers has no types
@@ -160,7 +160,7 @@ def test_while_a_step_is_saved_again_its_first_checkpoint_is_not_lost(tmp_path: 
         trainer(tmp_path, [0.9, 0.8], Killed(), BestK(1), **save).train()
     assert newest_valid(tmp_path)[0] is None  # the one without a manifest is in its place
     resumed = trainer(tmp_path, [0.9, 0.8], BestK(1), **save)
-    from ftadvise_trainer.checkpoints import clear_unfinished
+    from ftadvise_trainer.saving.checkpoints import clear_unfinished
 
     clear_unfinished(tmp_path)
     found, skipped = newest_valid(tmp_path)
@@ -212,8 +212,8 @@ def test_a_full_disk_at_the_manifest_is_a_train_error(
 ) -> None:
     import errno
 
-    from ftadvise_trainer import manifest
     from ftadvise_trainer.errors import TrainError
+    from ftadvise_trainer.saving import manifest
 
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -18,12 +18,12 @@ from tiny_models import arguments, pad, ragged_dataset, tiny_model
 from transformers import Trainer, TrainerControl, TrainerState
 
 import ftadvise
-from ftadvise_trainer import flops
 from ftadvise_trainer.callbacks import throughput as room
 from ftadvise_trainer.callbacks.idle import Idle
 from ftadvise_trainer.callbacks.metrics import MetricsWriter
 from ftadvise_trainer.callbacks.progress import Progress, told_speed
 from ftadvise_trainer.callbacks.throughput import WARM_UP, Throughput
+from ftadvise_trainer.speed import flops
 
 
 class Clock:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ftadvise_trainer import changes
 from ftadvise_trainer.config import Config, TrainingConfig
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.settings import changes
 
 SETTINGS = dataclasses.asdict(Config())
 

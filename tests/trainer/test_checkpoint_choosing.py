@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from checkpoint_cases import make_checkpoint, write_files
 
-from ftadvise_trainer.checkpoints import (
+from ftadvise_trainer.saving.checkpoints import (
     best,
     clear_unfinished,
     listed,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from checkpoint_cases import make_checkpoint, save_step_4
 
-from ftadvise_trainer.checkpoints import clear_unfinished, newest_valid, problems
+from ftadvise_trainer.saving.checkpoints import clear_unfinished, newest_valid, problems
 
 SCRIPT = Path(__file__).with_name("saving_script.py")
 CHANGES = "mkdir,write,fsync,rename,unlink,unlinkat,rmdir"  # the calls that change the disk

@@ -10,10 +10,15 @@ from checkpoint_cases import FILES, make_checkpoint, write_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftadvise_trainer import manifest as manifest_module
-from ftadvise_trainer import manifest_files
-from ftadvise_trainer.checkpoints import newest_valid, problems, read_manifest, write_manifest
-from ftadvise_trainer.manifest_files import MANIFEST
+from ftadvise_trainer.saving import manifest as manifest_module
+from ftadvise_trainer.saving import manifest_files
+from ftadvise_trainer.saving.checkpoints import (
+    newest_valid,
+    problems,
+    read_manifest,
+    write_manifest,
+)
+from ftadvise_trainer.saving.manifest_files import MANIFEST
 
 ALL_FILES = [*FILES, MANIFEST]
 

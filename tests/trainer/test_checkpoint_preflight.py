@@ -12,9 +12,9 @@ import torch
 from checkpoint_cases import make_checkpoint
 from safetensors.torch import save_file
 
-from ftadvise_trainer import preflight
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.preflight import check_disk, disk_errors, estimate_checkpoint_bytes
+from ftadvise_trainer.saving import preflight
+from ftadvise_trainer.saving.preflight import check_disk, disk_errors, estimate_checkpoint_bytes
 
 
 class Usage(NamedTuple):

@@ -14,8 +14,8 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 pytest.importorskip("triton")
 
-from ftadvise_trainer.chunk_kernel import one_kernel
-from ftadvise_trainer.chunk_loss import eager
+from ftadvise_trainer.speed.chunk_kernel import one_kernel
+from ftadvise_trainer.speed.chunk_loss import eager
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CASES = list(itertools.product((7, 4096, 10001), (None, 5.0), (1.0, 0.3)))

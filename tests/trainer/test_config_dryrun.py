@@ -12,10 +12,10 @@ import torch
 from made_dry_runs import made_dry_run
 
 from ftadvise.families import ModelFamily
-from ftadvise_trainer import memory
 from ftadvise_trainer.config import Config, LoraSettings, ModelConfig, TrainingConfig
 from ftadvise_trainer.dryrun import report, size, steps_of
-from ftadvise_trainer.memory import Memory, Shape, needed, shape_of
+from ftadvise_trainer.speed import memory
+from ftadvise_trainer.speed.memory import Memory, Shape, needed, shape_of
 
 
 class _Rows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):

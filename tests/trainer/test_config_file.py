@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from ftadvise_trainer.config import Config, config_hash, to_dict
-from ftadvise_trainer.config_file import load_config
-from ftadvise_trainer.config_keys import RENAMED, RESERVED, SECTIONS, argument_types, own_types
-from ftadvise_trainer.mistakes import ConfigError
+from ftadvise_trainer.settings.file import load_config
+from ftadvise_trainer.settings.keys import RENAMED, RESERVED, SECTIONS, argument_types, own_types
+from ftadvise_trainer.settings.mistakes import ConfigError
 
 GOOD = "model: {name_or_path: Qwen/Qwen2.5-0.5B}\ndata: {train: train.jsonl}\n"
 # The owner's block of HOUSE.md, as it was written.
@@ -286,7 +286,7 @@ def test_the_hash_is_of_the_settings_and_not_of_their_place(folder: Path, tmp_pa
     assert config_hash(first) == config_hash(moved)
     assert config_hash(first) != config_hash(load(folder, GOOD, "training.adam_beta1=0.8"))
     code = (
-        "import sys; from ftadvise_trainer.config_file import load_config as l;"
+        "import sys; from ftadvise_trainer.settings.file import load_config as l;"
         "from ftadvise_trainer.config import config_hash as h; print(h(l(sys.argv[1])))"
     )
     load(folder, GOOD)

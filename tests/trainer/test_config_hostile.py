@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ftadvise_trainer.config_file import load_config
-from ftadvise_trainer.mistakes import ConfigError
+from ftadvise_trainer.settings.file import load_config
+from ftadvise_trainer.settings.mistakes import ConfigError
 
 GOOD = "model: {name_or_path: Qwen/Qwen2.5-0.5B}\ndata: {train: train.jsonl}\n"
 

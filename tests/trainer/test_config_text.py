@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftadvise_trainer.config import Config
-from ftadvise_trainer.config_file import load, load_config
-from ftadvise_trainer.config_keys import SECTIONS, own_types
-from ftadvise_trainer.config_text import effective_yaml
+from ftadvise_trainer.settings.file import load, load_config
+from ftadvise_trainer.settings.keys import SECTIONS, own_types
+from ftadvise_trainer.settings.text import effective_yaml
 
 GOOD = "model:\n  name_or_path: Qwen/Qwen2.5-0.5B\ndata:\n  train: train.jsonl\n"
 

@@ -18,9 +18,9 @@ from click.testing import CliRunner
 from conftest import Golden
 
 from ftadvise_trainer import commands
-from ftadvise_trainer.emit import job
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.launch import Launch
+from ftadvise_trainer.processes.emit import job
+from ftadvise_trainer.processes.launch import Launch
 
 HOSTS = Launch(nproc="8", nnodes=2, max_restarts=3)
 ARGUMENTS = ["--set=training.seed=7", "--output-dir=my runs/'a'", "--", "training.yaml"]

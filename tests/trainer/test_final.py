@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from checkpoint_cases import FILES, make_checkpoint
 
-from ftadvise_trainer import final
-from ftadvise_trainer.checkpoints import problems, read_manifest
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.final import publish
+from ftadvise_trainer.saving import final
+from ftadvise_trainer.saving.checkpoints import problems, read_manifest
+from ftadvise_trainer.saving.final import publish
 
 MODEL_FILES = {
     "MANIFEST.json",

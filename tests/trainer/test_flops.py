@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, LlamaConfig, MixtralConfig, Qwen2Config
 
-from ftadvise_trainer import flops
+from ftadvise_trainer.speed import flops
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from made_documents import FAMILIES, assert_close, gradients, labels_of, made_model, tokens
 from torch.nn import functional
 
-from ftadvise_trainer import chunk_loss
-from ftadvise_trainer.fused_loss import FusedHead, Told, fuse, trained_places, unfuse
-from ftadvise_trainer.linear_loss import Recipe, chunk_rows, linear_nll
-from ftadvise_trainer.loss_check import try_loss
+from ftadvise_trainer.speed import chunk_loss
+from ftadvise_trainer.speed.fused_loss import FusedHead, Told, fuse, trained_places, unfuse
+from ftadvise_trainer.speed.linear_loss import Recipe, chunk_rows, linear_nll
+from ftadvise_trainer.speed.loss_check import try_loss
 
 SMALL = 97 * 8 * 3  # three rows of float64 logits
 
@@ -166,7 +166,7 @@ def test_under_autocast_the_head_computes_in_its_type_and_master_weights_get_flo
         types.add(logits.dtype)
         return eager(logits, *args)
 
-    monkeypatch.setattr("ftadvise_trainer.linear_loss.eager", watched)
+    monkeypatch.setattr("ftadvise_trainer.speed.linear_loss.eager", watched)
     model = made_model("llama").train()
     ids, labels = batch()
     head = fuse(model)
@@ -192,7 +192,7 @@ def test_no_more_logits_exist_at_a_time_than_fit_into_a_piece(
         seen.append(logits.numel() * logits.element_size())
         return eager(logits, *args)
 
-    monkeypatch.setattr("ftadvise_trainer.linear_loss.eager", watched)
+    monkeypatch.setattr("ftadvise_trainer.speed.linear_loss.eager", watched)
     hidden, weight = torch.randn(100, 8), torch.randn(500, 8, requires_grad=True)
     recipe = Recipe(chunk_bytes=40_000)
     linear_nll(hidden, weight, None, torch.zeros(100, dtype=torch.long), torch.arange(100), recipe)

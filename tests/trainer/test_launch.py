@@ -18,11 +18,12 @@ pytest.importorskip("transformers")
 from made_launches import Done, kill_last_process, launch, settings, terminate
 from tiny_runs import TINY, losses, weights
 
-from ftadvise_trainer import commands, launched
-from ftadvise_trainer.checkpoints import newest_valid
+from ftadvise_trainer import commands
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.launch import Ended, Launch, processes
-from ftadvise_trainer.launch_folder import End, LaunchFolder, died
+from ftadvise_trainer.processes import launched
+from ftadvise_trainer.processes.launch import Ended, Launch, processes
+from ftadvise_trainer.processes.launch_folder import End, LaunchFolder, died
+from ftadvise_trainer.saving.checkpoints import newest_valid
 
 CONFIG = str(TINY / "training.yaml")
 
@@ -59,14 +60,14 @@ def test_what_cannot_be_is_refused_before_anything_is_started(wanted: Launch, na
 
 
 def test_auto_is_one_process_for_each_gpu_and_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ftadvise_trainer.launch._gpus", lambda: 4)
+    monkeypatch.setattr("ftadvise_trainer.processes.launch._gpus", lambda: 4)
     assert processes(Launch(nproc="auto")) == 4
     assert processes(Launch(nproc="auto"), use_cpu=True) == 1
     assert processes(Launch(nproc="3")) == 3
     assert processes(Launch(max_restarts=2)) == 1
     with pytest.raises(TrainError, match="there are 4 GPUs"):
         processes(Launch(nproc="5"))
-    monkeypatch.setattr("ftadvise_trainer.launch._gpus", lambda: 0)
+    monkeypatch.setattr("ftadvise_trainer.processes.launch._gpus", lambda: 0)
     assert (processes(Launch(nproc="auto")), processes(Launch(nproc="5"))) == (1, 5)
 
 
@@ -79,7 +80,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         found.append(given)
         return Ended(143, ("process 1 failed:",))
 
-    monkeypatch.setattr("ftadvise_trainer.launch.run", run)
+    monkeypatch.setattr("ftadvise_trainer.processes.launch.run", run)
     monkeypatch.delenv("RANK", raising=False)
     return found
 
@@ -122,7 +123,7 @@ def test_a_mistake_in_the_settings_starts_nothing(launches: list[tuple[Any, ...]
 def test_one_process_without_restarts_trains_in_the_command_itself(
     launches: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ftadvise_trainer.launch._gpus", lambda: 1)
+    monkeypatch.setattr("ftadvise_trainer.processes.launch._gpus", lambda: 1)
     monkeypatch.setattr(commands, "_train", lambda *given: 0)
     assert invoke("--nproc", "auto", CONFIG).exit_code == 0
     assert launches == []

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 from made_launches import Done, kill_last_process, launch, settings, terminate
 from tiny_runs import losses, model_with_dropout
 
-from ftadvise_trainer.checkpoints import newest_valid, problems, read_manifest
+from ftadvise_trainer.saving.checkpoints import newest_valid, problems, read_manifest
 
 pytestmark = pytest.mark.long
 

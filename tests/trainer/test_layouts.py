@@ -18,8 +18,8 @@ from tiny_models import Rows, arguments, ragged_dataset
 from ftadvise_trainer.config import Config, TrainingConfig
 from ftadvise_trainer.data.packing import Layout
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.layouts import layout_of, lines, why_not
-from ftadvise_trainer.setting_up import set_up
+from ftadvise_trainer.speed.layouts import layout_of, lines, why_not
+from ftadvise_trainer.speed.setting_up import set_up
 
 
 def configured(more: dict[str, Any] | None = None, **keys: Any) -> Config:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.lock import FolderLock
+from ftadvise_trainer.saving.lock import FolderLock
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
 import sys, time
 sys.path[:0] = sys.argv[2:]
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.lock import FolderLock
+from ftadvise_trainer.saving.lock import FolderLock
 sys.stdin.readline()
 start = time.monotonic()
 try:
@@ -95,7 +95,7 @@ def test_the_folder_is_free_at_once_after_kill_9(tmp_path: Path) -> None:
 FORK = """
 import os, sys, time
 sys.path[:0] = sys.argv[2:]
-from ftadvise_trainer.lock import FolderLock
+from ftadvise_trainer.saving.lock import FolderLock
 with FolderLock(sys.argv[1]):
     if os.fork() == 0:
         print(os.getpid(), flush=True)

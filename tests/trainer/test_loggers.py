@@ -15,9 +15,9 @@ from transformers import TrainerCallback
 from ftadvise_trainer import loggers
 from ftadvise_trainer.arguments import training_arguments
 from ftadvise_trainer.config import Config, TrainingConfig
-from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.job import Outcome
+from ftadvise_trainer.settings.file import load_config
 from ftadvise_trainer.training import train
 
 TINY = Path(__file__).parents[2] / "examples" / "tiny" / "training.yaml"

@@ -14,9 +14,9 @@ import torch
 from made_tokenizers import bytes_tokenizer
 
 from ftadvise_trainer.config import Config
-from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.data.prepare import prepare
 from ftadvise_trainer.models import family_of
+from ftadvise_trainer.settings.file import load_config
 from ftadvise_trainer.tokenizers import ADDED_PAD, load_tokenizer
 from ftadvise_trainer.training import train
 

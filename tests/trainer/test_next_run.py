@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftadvise_trainer.manifest import write_manifest
-from ftadvise_trainer.next_run import finished, finished_logs, next_folder, publish_best
+from ftadvise_trainer.auto.next_run import finished, finished_logs, next_folder, publish_best
+from ftadvise_trainer.saving.manifest import write_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

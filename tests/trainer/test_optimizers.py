@@ -11,11 +11,11 @@ import torch
 from tiny_models import arguments, pad, ragged_dataset, tiny_model, weights
 
 from ftadvise_plugins.qwen import QWEN
-from ftadvise_trainer import optimizers
+from ftadvise_trainer.bf16 import optimizer as optimizers
+from ftadvise_trainer.bf16.optimizer import Bf16AdamW, optimizer_for
 from ftadvise_trainer.config import Config, LoraSettings, TrainingConfig
 from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.lora import with_lora
-from ftadvise_trainer.optimizers import Bf16AdamW, optimizer_for
 
 SHAPES = ((8, 16), (8, 16), (16, 8), (8, 16), (128,), (8, 16), (7, 3, 2), (1,), ())
 Make = Callable[[Any], Any]

@@ -24,7 +24,7 @@ from ftadvise_trainer.data.packing import Layout
 from ftadvise_trainer.data.rows import blank, forwards, relaid
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
-from ftadvise_trainer.setting_up import set_up
+from ftadvise_trainer.speed.setting_up import set_up
 
 CLOSE = 1e-6
 PADDED, PACKED = None, Layout(pad_id=0, row_tokens=30, multiple=4)

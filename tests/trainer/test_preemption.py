@@ -22,8 +22,8 @@ from transformers import Trainer, TrainerCallback
 
 from ftadvise_trainer.callbacks.best_k import BestK
 from ftadvise_trainer.callbacks.preemption import Preemption
-from ftadvise_trainer.checkpoints import newest_valid, read_manifest
 from ftadvise_trainer.finetuner import FineTuner, needs_eval
+from ftadvise_trainer.saving.checkpoints import newest_valid, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -20,7 +20,7 @@ from tiny_models import ragged_dataset
 from tiny_runs import STEPS, config, losses, weights
 from torch.utils.data import DataLoader
 
-from ftadvise_trainer.checkpoints import newest_valid
+from ftadvise_trainer.saving.checkpoints import newest_valid
 from ftadvise_trainer.workers import ObeyParent, died, obeying_parent
 
 

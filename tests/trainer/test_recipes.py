@@ -13,11 +13,12 @@ from click.testing import CliRunner
 
 from ftadvise.families import ModelFamily
 from ftadvise_plugins.qwen import QWEN
-from ftadvise_trainer import commands, recipes
+from ftadvise_trainer import commands
 from ftadvise_trainer.config import Config, LoraSettings, TrainingConfig
-from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.recipes import with_family_defaults
+from ftadvise_trainer.settings import recipes
+from ftadvise_trainer.settings.file import load_config
+from ftadvise_trainer.settings.recipes import with_family_defaults
 from ftadvise_trainer.training import train
 
 TINY = Path(__file__).parents[2] / "examples" / "tiny"

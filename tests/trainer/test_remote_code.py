@@ -17,9 +17,9 @@ from click.testing import CliRunner, Result
 
 from ftadvise_trainer import commands, consent, models, scoring, training
 from ftadvise_trainer.config import Config, ModelConfig
-from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.remote_code import allowed, split
+from ftadvise_trainer.settings.file import load_config
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "examples" / "tiny"

@@ -11,8 +11,8 @@ import pytest
 from killed_runs import KillAt, run
 from tiny_runs import STEPS, config, losses, weights
 
-from ftadvise_trainer.checkpoints import newest_valid
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.saving.checkpoints import newest_valid
 from ftadvise_trainer.training import train
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftadvise_trainer.rounding import (
+from ftadvise_trainer.bf16.rounding import (
     high_half,
     key,
     low_half,

@@ -13,10 +13,10 @@ pytest.importorskip("transformers")
 
 from tiny_models import tiny_model
 
-from ftadvise_trainer import forward_pass, row_size
 from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
-from ftadvise_trainer.memory import Shape
-from ftadvise_trainer.row_size import MOST, MULTIPLE, Room, choose, rows_in, smaller
+from ftadvise_trainer.speed import forward_pass, row_size
+from ftadvise_trainer.speed.memory import Shape
+from ftadvise_trainer.speed.row_size import MOST, MULTIPLE, Room, choose, rows_in, smaller
 
 QWEN_0_5B = Shape(494_000_000, 494_000_000, 24, 896, 4864, 151_936)
 QWEN_1_5B = Shape(1_544_000_000, 1_544_000_000, 28, 1536, 8960, 151_936)

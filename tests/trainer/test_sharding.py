@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from checkpoint_cases import write_files
 
-from ftadvise_trainer import checkpoints, resharding, sharding
 from ftadvise_trainer.config import Config, LoraSettings, TrainingConfig
-from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.processes import resharding, sharding
+from ftadvise_trainer.saving import checkpoints
+from ftadvise_trainer.settings.file import load_config
 from ftadvise_trainer.training import train
 
 TINY = Path(__file__).parents[2] / "examples" / "tiny" / "training.yaml"
@@ -118,8 +119,8 @@ def test_a_model_whose_size_is_not_known_is_not_cut(monkeypatch: pytest.MonkeyPa
 
 def test_what_each_gpu_holds_is_counted_from_the_model() -> None:
     config = load_config(TINY)
-    from ftadvise_trainer.memory import shape_of
     from ftadvise_trainer.models import family_of
+    from ftadvise_trainer.speed.memory import shape_of
 
     parameters = shape_of(config, family_of(config)).parameters
     assert sharding.held_by_each(config) == 20 * parameters  # 4 weights, 2 x 4 gradients, 8 Adam
@@ -159,7 +160,7 @@ def test_gradients_are_reduced_and_losses_returned_in_float32(tmp_path: Path) ->
     torch = pytest.importorskip("torch")
     from transformers import TrainingArguments
 
-    from ftadvise_trainer.sharded import keep_precision
+    from ftadvise_trainer.processes.sharded import keep_precision
 
     how = sharding.arguments(wanted("fsdp"), TWO)
     arguments = TrainingArguments(str(tmp_path), use_cpu=True, bf16=True, report_to=[], **how)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributed.tensor import Replicate, Shard
 
-from ftadvise_trainer.shards import first_element, local, replica
+from ftadvise_trainer.bf16.shards import first_element, local, replica
 
 
 class Mesh:

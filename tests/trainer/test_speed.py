@@ -26,10 +26,10 @@ from made_documents import (
 from made_ranks import run_ranks
 from transformers import LlamaForCausalLM
 
-from ftadvise_trainer import attention, attention_check, compiling
-from ftadvise_trainer.attention_dense import dense
 from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
-from ftadvise_trainer.speed import speed_up
+from ftadvise_trainer.speed import attention, attention_check, compiling
+from ftadvise_trainer.speed.attention_dense import dense
+from ftadvise_trainer.speed.speed_up import speed_up
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda")

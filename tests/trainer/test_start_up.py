@@ -38,7 +38,9 @@ import json, sys
 import torch
 from transformers import Trainer
 before = set(sys.modules)
-from ftadvise_trainer import auto_run, commands, config_file, training
+from ftadvise_trainer import commands, training
+from ftadvise_trainer.auto import run as auto_run
+from ftadvise_trainer.settings import file as config_file
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 _WITHOUT = """
@@ -49,7 +51,8 @@ def noted(name, *args, **kwargs):
     asked.add(name.split(".")[0])
     return real(name, *args, **kwargs)
 builtins.__import__ = noted
-from ftadvise_trainer import commands, config_file
+from ftadvise_trainer import commands
+from ftadvise_trainer.settings import file as config_file
 config_file.load("examples/tiny/training.yaml", ())
 print(json.dumps(sorted(asked & {"torch", "transformers", "accelerate", "numpy", "peft"})))
 """

@@ -15,9 +15,9 @@ pytest.importorskip("transformers")
 from tiny_runs import TINY
 
 from ftadvise_trainer import models
-from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.data import cache, prepare
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.settings.file import load_config
 from ftadvise_trainer.tokenizers import load_tokenizer
 
 

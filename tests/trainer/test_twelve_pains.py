@@ -64,12 +64,12 @@ from transformers import (
 from ftadvise.families import ModelFamily
 from ftadvise_trainer.callbacks.best_k import BestK
 from ftadvise_trainer.callbacks.early_stop import EarlyStop
-from ftadvise_trainer.checkpoints import newest_valid
 from ftadvise_trainer.config import Config
-from ftadvise_trainer.config_file import load_config
 from ftadvise_trainer.data.prepare import prepare
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
+from ftadvise_trainer.saving.checkpoints import newest_valid
+from ftadvise_trainer.settings.file import load_config
 from ftadvise_trainer.starting import choose_start
 from ftadvise_trainer.training import train
 
@@ -311,7 +311,7 @@ import io, json, os, sys
 from pathlib import Path
 import torch
 from ftadvise_trainer import training
-from ftadvise_trainer.config_file import load_config
+from ftadvise_trainer.settings.file import load_config
 
 folder, before = Path(sys.argv[1]), training.prepare
 seen = {}

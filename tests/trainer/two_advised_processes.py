@@ -16,7 +16,7 @@ from tiny_models import arguments, equal_dataset, pad, tiny_model
 
 from ftadvise.annealing import DecayDecision
 from ftadvise.live import Decision
-from ftadvise_trainer.auto_schedule import rule_of
+from ftadvise_trainer.auto.schedule import rule_of
 from ftadvise_trainer.callbacks import anneal, live_advice
 from ftadvise_trainer.callbacks.advisor import AdvisorCallback
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset

@@ -20,7 +20,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from ftadvise_trainer.config import Config
-from ftadvise_trainer.speed import speed_up
+from ftadvise_trainer.speed.speed_up import speed_up
 
 
 def trained(labels: torch.Tensor) -> int:

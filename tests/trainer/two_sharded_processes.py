@@ -19,7 +19,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import distribute_tensor
 
-from ftadvise_trainer.optimizers import Bf16AdamW
+from ftadvise_trainer.bf16.optimizer import Bf16AdamW
 
 WHOLE = StateDictOptions(full_state_dict=True)  # on both processes
 UPDATES = ("stochastic", "kahan")

@@ -8,10 +8,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.text import clean
-from ftadvise_trainer import loggers, sharding, weight_types
-from ftadvise_trainer.config_keys import ALIASES, AUTO_SCHEDULE
+from ftadvise_trainer import loggers
+from ftadvise_trainer.bf16 import weight_types
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.rank import world_size
+from ftadvise_trainer.processes import sharding
+from ftadvise_trainer.processes.rank import world_size
+from ftadvise_trainer.settings.keys import ALIASES, AUTO_SCHEDULE
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -105,7 +107,7 @@ def training_arguments(config: Config) -> TrainingArguments:
     """
     from transformers import TrainingArguments
 
-    from ftadvise_trainer.sharded import keep_precision
+    from ftadvise_trainer.processes.sharded import keep_precision
 
     _check_version()
     sharding.check(config)

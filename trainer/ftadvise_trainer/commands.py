@@ -16,12 +16,12 @@ import click
 
 from ftadvise.hookspecs import hookimpl
 from ftadvise.text import clean
-from ftadvise_trainer import launch_command
-from ftadvise_trainer.rank import first_process
+from ftadvise_trainer.processes import launch_command
+from ftadvise_trainer.processes.rank import first_process
 
 if TYPE_CHECKING:
-    from ftadvise_trainer.config_file import Loaded
-    from ftadvise_trainer.mistakes import ConfigError
+    from ftadvise_trainer.settings.file import Loaded
+    from ftadvise_trainer.settings.mistakes import ConfigError
 
 _NEEDED = ("torch", "transformers", "accelerate", "yaml")
 
@@ -150,7 +150,7 @@ def train(
     if not (quiet or print_config or "FTADVISE_LAUNCH" in os.environ):
         click.echo(f"ftadvise train {clean(config, 300)}", err=True)
     _check_installed(("yaml",) if print_config else _NEEDED)
-    from ftadvise_trainer.mistakes import ConfigError
+    from ftadvise_trainer.settings.mistakes import ConfigError
 
     try:
         loaded = _load(config, overrides, output_dir)
@@ -199,7 +199,7 @@ def _check_installed(names: tuple[str, ...]) -> None:
 
 
 def _load(path: str, overrides: tuple[str, ...], output_dir: str | None) -> Loaded:
-    from ftadvise_trainer.config_file import load
+    from ftadvise_trainer.settings.file import load
 
     if output_dir is not None:
         import json
@@ -211,8 +211,8 @@ def _load(path: str, overrides: tuple[str, ...], output_dir: str | None) -> Load
 
 
 def _print_config(loaded: Loaded, remote_code: str | None) -> None:
-    from ftadvise_trainer.config_text import effective_yaml
-    from ftadvise_trainer.recipes import looked_up
+    from ftadvise_trainer.settings.recipes import looked_up
+    from ftadvise_trainer.settings.text import effective_yaml
 
     config, missing = looked_up(loaded.config, remote_code)
     click.echo(effective_yaml(replace(loaded, config=config), missing), nl=False)
@@ -234,7 +234,8 @@ def _train(
     quiet: bool,
     auto: tuple[tuple[str, ...], bool] | None,
 ) -> int:
-    from ftadvise_trainer import auto_run, training
+    from ftadvise_trainer import training
+    from ftadvise_trainer.auto import run as auto_run
 
     stream: TextIO
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - devnull is no path

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftadvise_trainer.config import Config
-    from ftadvise_trainer.memory import Memory
+    from ftadvise_trainer.speed.memory import Memory
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     """
     from ftadvise_trainer.arguments import precision, training_arguments
     from ftadvise_trainer.data.prepare import prepare
-    from ftadvise_trainer.layouts import expected
-    from ftadvise_trainer.memory import available, needed, shape_of
     from ftadvise_trainer.models import family_of, load_tokenizer
-    from ftadvise_trainer.preflight import BYTES, estimate_checkpoint_bytes
-    from ftadvise_trainer.recipes import lines, with_family_defaults
+    from ftadvise_trainer.saving.preflight import BYTES, estimate_checkpoint_bytes
+    from ftadvise_trainer.settings.recipes import lines, with_family_defaults
+    from ftadvise_trainer.speed.layouts import expected
+    from ftadvise_trainer.speed.memory import available, needed, shape_of
 
     family = family_of(config, remote_code=remote_code)
     config = with_family_defaults(config, family)
@@ -211,7 +211,7 @@ def _rows(found: DryRun) -> Iterator[tuple[str, list[str]]]:
 
 
 def _memory_lines(found: DryRun) -> list[str]:
-    from ftadvise_trainer.memory import formula
+    from ftadvise_trainer.speed.memory import formula
 
     memory = found.memory
     parts = {

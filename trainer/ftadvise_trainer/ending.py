@@ -13,17 +13,17 @@ from ftadvise import history
 from ftadvise.history.outcome import judged
 from ftadvise.numbers import short
 from ftadvise.text import clean
-from ftadvise_trainer import checkpoints
-from ftadvise_trainer.auto_record import close
-from ftadvise_trainer.averaging import Average, greedy, mean_weights, write_mean
+from ftadvise_trainer.auto.next_run import METRICS, publish_best
+from ftadvise_trainer.auto.record import close
 from ftadvise_trainer.data import cache
-from ftadvise_trainer.durable import write_atomically
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.final import BUILDING, FINAL, publish
 from ftadvise_trainer.job import Outcome
-from ftadvise_trainer.next_run import METRICS, publish_best
+from ftadvise_trainer.processes.sharded import eval_loss_with, is_sharded
+from ftadvise_trainer.saving import checkpoints
+from ftadvise_trainer.saving.averaging import Average, greedy, mean_weights, write_mean
+from ftadvise_trainer.saving.durable import write_atomically
+from ftadvise_trainer.saving.final import BUILDING, FINAL, publish
 from ftadvise_trainer.scoring import eval_loss_of, merged_adapter, scorer_of, set_weights
-from ftadvise_trainer.sharded import eval_loss_with, is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -26,7 +26,7 @@ from accelerate.utils import send_to_device  # type: ignore[import-untyped]
 from torch.nn import functional
 from transformers import PrinterCallback, ProgressCallback
 
-from ftadvise_trainer.auto_schedule import decay_steps, hold_then_decay
+from ftadvise_trainer.auto.schedule import decay_steps, hold_then_decay
 from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
 from ftadvise_trainer.callbacks.progress import Progress
 from ftadvise_trainer.data.collate import counted

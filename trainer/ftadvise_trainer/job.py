@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ftadvise_trainer.config import Config
     from ftadvise_trainer.data.prepare import Prepared
-    from ftadvise_trainer.setting_up import Setup
+    from ftadvise_trainer.speed.setting_up import Setup
     from ftadvise_trainer.starting import Start
 
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from ftadvise.text import clean
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.mistakes import did_you_mean
+from ftadvise_trainer.settings.mistakes import did_you_mean
 
 PACKAGES = {
     "azure_ml": "azureml-core",

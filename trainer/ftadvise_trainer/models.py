@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftadvise_trainer import families as rooms
-from ftadvise_trainer import recipes, weight_types
+from ftadvise_trainer.bf16 import weight_types
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.lora import with_lora
 from ftadvise_trainer.remote_code import allowed, asked_for
+from ftadvise_trainer.settings import recipes
 from ftadvise_trainer.tokenizers import (
     ADDED_PAD,
     first_line,

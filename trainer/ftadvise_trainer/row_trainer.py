@@ -26,8 +26,8 @@ from ftadvise_trainer.data.collate import PackedCollator
 from ftadvise_trainer.data.rows import blank, forwards, relaid, too_wide
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.loaders import can_be_packed, eval_loader, train_loader
-from ftadvise_trainer.row_size import smaller
-from ftadvise_trainer.sharded import insist
+from ftadvise_trainer.processes.sharded import insist
+from ftadvise_trainer.speed.row_size import smaller
 from ftadvise_trainer.workers import obeying_parent
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, PrinterCallback
 from ftadvise_trainer.data.collate import Collator
 from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.remote_code import allowed
-from ftadvise_trainer.setting_up import same_way
+from ftadvise_trainer.speed.setting_up import same_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

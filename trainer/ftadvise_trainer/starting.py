@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.text import clean
-from ftadvise_trainer import changes, checkpoints
 from ftadvise_trainer.config import to_dict
 from ftadvise_trainer.finetuner import needs_eval
-from ftadvise_trainer.rank import first_process, world_size
+from ftadvise_trainer.processes.rank import first_process, world_size
+from ftadvise_trainer.saving import checkpoints
+from ftadvise_trainer.settings import changes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,12 @@ from transformers.utils import logging
 
 import ftadvise
 from ftadvise.text import clean
-from ftadvise_trainer import checkpoints, models, sharding, workers
+from ftadvise_trainer import models, workers
 from ftadvise_trainer.arguments import precision, training_arguments
-from ftadvise_trainer.auto_merge import Settled
-from ftadvise_trainer.auto_run import Auto, settle
+from ftadvise_trainer.auto.merge import Settled
+from ftadvise_trainer.auto.next_run import METRICS, next_folder
+from ftadvise_trainer.auto.run import Auto, settle
+from ftadvise_trainer.bf16.optimizer import optimizer_for
 from ftadvise_trainer.callbacks.advisor import AdvisorCallback
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.callbacks.best_k import BestK
@@ -28,7 +30,6 @@ from ftadvise_trainer.callbacks.progress import Progress
 from ftadvise_trainer.callbacks.resume import Cadence
 from ftadvise_trainer.callbacks.throughput import Throughput
 from ftadvise_trainer.config import config_hash, to_dict
-from ftadvise_trainer.config_keys import AUTO_SCHEDULE
 from ftadvise_trainer.data.collate import Collator
 from ftadvise_trainer.data.prepare import Prepared, prepare
 from ftadvise_trainer.dryrun import steps_of
@@ -36,19 +37,20 @@ from ftadvise_trainer.ending import closed, finish
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.job import Job, Outcome
-from ftadvise_trainer.lock import FolderLock
-from ftadvise_trainer.next_run import METRICS, next_folder
-from ftadvise_trainer.optimizers import optimizer_for
-from ftadvise_trainer.preflight import (
+from ftadvise_trainer.processes import sharding
+from ftadvise_trainer.processes.rank import first_process
+from ftadvise_trainer.processes.resharding import for_resume
+from ftadvise_trainer.saving import checkpoints
+from ftadvise_trainer.saving.lock import FolderLock
+from ftadvise_trainer.saving.preflight import (
     check_disk,
     disk_errors,
     disk_trouble,
     estimate_checkpoint_bytes,
 )
-from ftadvise_trainer.rank import first_process
-from ftadvise_trainer.recipes import with_family_defaults
-from ftadvise_trainer.resharding import for_resume
-from ftadvise_trainer.setting_up import set_up
+from ftadvise_trainer.settings.keys import AUTO_SCHEDULE
+from ftadvise_trainer.settings.recipes import with_family_defaults
+from ftadvise_trainer.speed.setting_up import set_up
 from ftadvise_trainer.starting import choose_start, settings_of
 from ftadvise_trainer.tokenizers import load_tokenizer
 

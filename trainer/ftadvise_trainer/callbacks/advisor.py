@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ftadvise_trainer.auto_schedule import rule_of
+from ftadvise_trainer.auto.schedule import rule_of
 from ftadvise_trainer.callbacks import live_advice
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.callbacks.early_stop import EarlyStop

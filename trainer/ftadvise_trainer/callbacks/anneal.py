@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from ftadvise.annealing import DecayDecision, start_decay
 from ftadvise.readers.json_logs.setup import ENDED_BY_ITSELF
-from ftadvise_trainer.auto_schedule import HoldThenDecay, rule_of
+from ftadvise_trainer.auto.schedule import HoldThenDecay, rule_of
 from ftadvise_trainer.callbacks.run_so_far import decided_by_first, run_so_far, steps_per_epoch
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from accelerate import PartialState  # type: ignore[import-untyped]  # it brings no types
 from transformers import TrainerCallback
 
-from ftadvise_trainer import checkpoints
-from ftadvise_trainer.preflight import disk_errors
+from ftadvise_trainer.saving import checkpoints
+from ftadvise_trainer.saving.preflight import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from typing import Any
 from ftadvise.run import Run, Settings
 from ftadvise_trainer.callbacks.history import run_of
 from ftadvise_trainer.callbacks.live_advice import CHANCE, FORECAST, LiveAdvice, callback_of
-from ftadvise_trainer.durable import write_atomically
+from ftadvise_trainer.saving.durable import write_atomically
 
 logger = logging.getLogger(__name__)
 

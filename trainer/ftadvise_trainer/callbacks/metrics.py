@@ -12,8 +12,8 @@ from transformers import TrainerCallback
 
 from ftadvise_trainer.callbacks.history import best_of
 from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
-from ftadvise_trainer.durable import fsync, write_atomically
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.saving.durable import fsync, write_atomically
 
 if TYPE_CHECKING:
     import os

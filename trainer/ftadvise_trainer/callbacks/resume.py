@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ftadvise_trainer import changes
+from ftadvise_trainer.settings import changes
 
 
 class Cadence(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy

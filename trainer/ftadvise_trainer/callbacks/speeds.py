@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from ftadvise_trainer import flops
+from ftadvise_trainer.speed import flops
 
 
 @dataclass

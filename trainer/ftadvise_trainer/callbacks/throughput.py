@@ -15,9 +15,9 @@ import torch
 from torch import distributed
 from transformers import TrainerCallback
 
-from ftadvise_trainer import flops
 from ftadvise_trainer.callbacks.idle import Idle
 from ftadvise_trainer.callbacks.speeds import Counts, Meter
+from ftadvise_trainer.speed import flops
 
 WARM_UP = 3
 """Optimizer steps that are left out of the mean, at the beginning and after a resume."""

@@ -24,7 +24,7 @@ import numpy as np
 
 from ftadvise_trainer.data.report import DataReport, SideReport
 from ftadvise_trainer.data.tokens import TokenDataset
-from ftadvise_trainer.durable import remove_folder
+from ftadvise_trainer.saving.durable import remove_folder
 from ftadvise_trainer.tokenizers import adds_bos
 
 try:

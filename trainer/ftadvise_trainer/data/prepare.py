@@ -12,7 +12,7 @@ from ftadvise_trainer.data.records import FORMATS, BrokenRecordError, Example, e
 from ftadvise_trainer.data.report import DataReport, SideReport, marked
 from ftadvise_trainer.data.tokens import TokenDataset
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.rank import world_size
+from ftadvise_trainer.processes.rank import world_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,0 +1,1 @@
+"""The training YAML: read, checked, compared with that of a checkpoint, written out."""
