@@ -6,6 +6,7 @@ import io
 import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tiny_runs import TINY, config, losses, weights
 
 from ftadvise.annealing import DECAY_EPOCHS
 from ftadvise.readers.json_logs.setup import ENDED_BY_ITSELF
-from ftadvise_trainer.auto.schedule import HoldThenDecay, hold_then_decay, rule_of
+from ftadvise_trainer.auto.schedule import HoldThenDecay, decay_steps, hold_then_decay, rule_of
 from ftadvise_trainer.callbacks.anneal import AnnealOnOnset
 from ftadvise_trainer.config import Config
 from ftadvise_trainer.errors import TrainError
@@ -246,3 +247,18 @@ def test_the_length_of_the_decay_can_be_set() -> None:
     settings = [*wanted, "training.lr_scheduler_kwargs={decay_epochs: 0.5}"]
     loaded = load_config(TINY / "training.yaml", settings)
     assert loaded.training.more["lr_scheduler_kwargs"] == {"decay_epochs": 0.5}
+
+
+@pytest.mark.parametrize(("processes", "each"), [(1, 12), (5, 3), (8, 2)])
+def test_with_a_batch_size_the_decay_is_as_long_on_any_number_of_processes(
+    processes: int, each: int
+) -> None:
+    args = SimpleNamespace(
+        lr_scheduler_kwargs={"decay_epochs": 2},
+        num_train_epochs=3.0,
+        max_steps=500,
+        train_batch_size=each,
+        world_size=processes,
+        gradient_accumulation_steps=1,
+    )
+    assert decay_steps(args, 500, range(960), batch_size=12) == 160

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from ftadvise_trainer.config import LoraSettings
 from ftadvise_trainer.saving.averaging import greedy, mean_weights, write_mean
 from ftadvise_trainer.saving.manifest import read_manifest
+from ftadvise_trainer.settings.checks import problems
 from ftadvise_trainer.training import train
 
 if TYPE_CHECKING:
@@ -132,3 +133,15 @@ def test_without_the_wish_final_is_the_best_checkpoint(tmp_path: Path) -> None:
     best = load_file(Path(metrics["best"]["checkpoint"]) / "model.safetensors")
     final = load_file(tmp_path / "final" / "model.safetensors")
     assert all(torch.equal(final[key], best[key]) for key in best)
+
+
+def test_who_wants_the_last_model_gets_it_and_no_mean_of_the_best(tmp_path: Path) -> None:
+    config = _jittery(tmp_path)
+    last = replace(config, training=replace(config.training, load_best_model_at_end=False))
+    train(last, stream=io.StringIO())
+
+    assert "averaged" not in json.loads((tmp_path / "training_metrics.json").read_text())
+    expected = load_file(tmp_path / f"checkpoint-{tiny_runs.STEPS}" / "model.safetensors")
+    final = load_file(tmp_path / "final" / "model.safetensors")
+    assert all(torch.equal(final[key], expected[key]) for key in expected)
+    assert "average_checkpoints" in {key for _, key, _ in problems(last)}

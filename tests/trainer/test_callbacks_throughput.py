@@ -278,3 +278,20 @@ def test_with_several_processes_tokens_and_devices_add_up_and_waits_are_averaged
     assert logs["tokens_per_second"] == 180.0
     assert logs["data_wait_share"] == 0.25
     assert logs["mfu"] == pytest.approx(90 * found.per_token() / 1e9, rel=1e-3)
+
+
+def test_the_gpus_of_dataparallel_count_in_the_share_of_their_peak() -> None:
+    run = SimpleNamespace(num_input_tokens_seen=0)
+    for gpus in (0, 2):
+        measured = Throughput()
+        args = SimpleNamespace(device=torch.device("cpu"), world_size=1, n_gpu=gpus)
+        measured.on_train_begin(args, run, None, model=tiny_model())
+        measured.packed(tokens=90, padding=0, rows=1, squares=900)
+        for _ in range(WARM_UP + 1):
+            measured.on_step_end(args, run, None)
+        measured.on_log(
+            args, SimpleNamespace(**vars(run), log_history=[]), None, logs={"loss": 1.0}
+        )
+        summary = measured.summary()
+        assert summary is not None
+        assert summary["devices"] == max(gpus, 1)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from ftadvise_trainer.config import Config, TrainingConfig
+from ftadvise_trainer.config import Config, TrainingConfig, to_dict
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.settings import changes
+from ftadvise_trainer.settings.keys import argument_types
 
 SETTINGS = dataclasses.asdict(Config())
 
@@ -40,6 +41,18 @@ def test_what_does_not_touch_the_weights_is_applied(key: str, value: object) -> 
     assert change.applied
     assert change.reason
     changes.check([change])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("gradient_checkpointing", True), ("dataloader_num_workers", 2), ("run_name", "again")],
+)
+def test_a_key_of_transformers_that_does_not_touch_the_weights_is_applied(
+    key: str, value: object
+) -> None:
+    given = Config(training=TrainingConfig(more={key: value}))
+    (change,) = changes.diff(to_dict(Config()), to_dict(given))
+    assert change.applied, str(change)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +97,8 @@ def test_every_setting_has_a_verdict_and_every_verdict_a_setting() -> None:
     named = {f"training.{field.name}" for field in dataclasses.fields(TrainingConfig)}
     known = changes.APPLIED.keys() | changes.REFUSED.keys()
     assert named - {"training.more"} <= known
-    assert {key for key in known if key.count(".") == 1 and key.startswith("training.")} <= named
+    named |= {f"training.{name}" for name in argument_types()}
+    assert {key for key in known if key.startswith("training.")} <= named
 
 
 def test_with_the_same_batch_size_the_number_of_processes_may_change() -> None:

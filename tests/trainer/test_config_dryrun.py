@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_runs
 import torch
 from made_dry_runs import made_dry_run
 
 from ftadvise.families import ModelFamily
 from ftadvise_trainer.config import Config, LoraSettings, ModelConfig, TrainingConfig
-from ftadvise_trainer.dryrun import report, size, steps_of
-from ftadvise_trainer.speed import memory
+from ftadvise_trainer.dryrun import dry_run, report, size, steps_of
+from ftadvise_trainer.speed import memory, row_size
 from ftadvise_trainer.speed.memory import Memory, Shape, needed, shape_of
 
 
@@ -218,3 +219,23 @@ def test_free_memory_is_that_of_the_gpu_when_there_is_one(monkeypatch: pytest.Mo
 )
 def test_bytes_are_written_for_people(number: float, text: str) -> None:
     assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "again"), [({}, True), ({"gradient_checkpointing": False}, False)]
+)
+def test_a_dry_run_counts_on_the_checkpointing_that_the_run_will_switch_on(
+    said: dict[str, Any], again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(tiny_runs.config(tmp_path, more=said), lora=None)
+    roomy = row_size.room_for
+
+    def narrow(*args: Any) -> row_size.Room:
+        """As much as no row without checkpointing takes, and any row with it."""
+        room = replace(roomy(*args), memory=None)
+        both = (room.needs(row_size.LEAST, checkpointing=flag).total for flag in (True, False))
+        return replace(room, memory=sum(both) // 2)
+
+    monkeypatch.setattr(row_size, "room_for", narrow)
+    found = dry_run(config)
+    assert any("activation checkpointing" in line for line in found.data) is again

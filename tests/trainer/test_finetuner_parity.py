@@ -243,3 +243,21 @@ def test_averaging_by_process_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(TrainError, match="average_tokens_across_devices") as caught:
         FineTuner(tiny_model(), args, data_collator=pad)
     assert caught.value.code == "FT501"
+
+
+def test_labels_are_smoothed_alike_for_a_model_that_cannot_be_told_the_number_of_tokens(
+    tmp_path: Path,
+) -> None:
+    def losses(kind: type[LlamaForCausalLM], epsilon: float) -> list[float]:
+        settings: Any = tiny_model().config
+        model = kind(settings).float()
+        model.load_state_dict(tiny_model().state_dict())
+        more = {"label_smoothing_factor": epsilon, "gradient_accumulation_steps": 2}
+        args = arguments(tmp_path, max_steps=3, per_device_train_batch_size=4, **more)
+        trainer = FineTuner(model, args, data_collator=pad, train_dataset=ragged_dataset(32))
+        trainer.train()
+        return [row["loss"] for row in trainer.state.log_history if "loss" in row]
+
+    smooth = losses(NoLossArguments, 0.3)
+    assert smooth == pytest.approx(losses(LlamaForCausalLM, 0.3), rel=CLOSE)
+    assert smooth != pytest.approx(losses(NoLossArguments, 0.0), rel=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -111,3 +112,14 @@ def test_without_resume_earlier_checkpoints_are_set_aside_and_the_run_starts_ane
     assert run(config(tmp_path), KillAt(2 * 12)) == -signal.SIGKILL
     train(config(tmp_path), resume=False, stream=io.StringIO())
     assert weights(tmp_path) == weights(uninterrupted)
+
+
+def test_an_evaluation_before_the_first_step_is_not_made_again_on_a_resume(tmp_path: Path) -> None:
+    settings = config(tmp_path, num_train_epochs=1.0, more={"eval_on_start": True})
+    train(settings, stream=io.StringIO())
+    whole = losses(tmp_path)
+    assert [step for step, *_, evaluated, _, _ in whole if evaluated is not None] == [0, 5, 10]
+
+    shutil.rmtree(tmp_path / "checkpoint-10")
+    train(settings, stream=io.StringIO())
+    assert losses(tmp_path) == whole

@@ -130,14 +130,13 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     prepared = prepare(config, tokenizer, family)
     shape = shape_of(config, family, remote_code=remote_code)
     decided = precision(config)
-    recomputes = _recomputes(config)
-    row = expected(config, arguments, shape, prepared.train.lengths, recomputes)
+    row = expected(config, arguments, shape, prepared.train.lengths, _recomputes(config))
     memory = needed(
         shape,
         row.tokens,
         weight_bytes=BYTES[config.model.dtype],
         autocast=decided.autocast,
-        checkpointing=recomputes,
+        checkpointing=row.checkpointing,
         fused=row.fused,
     )
     where, free = available(bool(arguments.use_cpu))
@@ -169,9 +168,11 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     )
 
 
-def _recomputes(config: Config) -> bool:
-    more = config.training.more
-    return bool(more.get("activation_checkpointing") or more.get("gradient_checkpointing"))
+def _recomputes(config: Config) -> bool | None:
+    """Return whether the settings ask for activation checkpointing; None where they say nothing."""
+    names = ("activation_checkpointing", "gradient_checkpointing")
+    said = [config.training.more[key] for key in names if key in config.training.more]
+    return any(said) if said else None
 
 
 def _disk_free(folder: Path) -> int:

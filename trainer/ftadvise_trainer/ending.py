@@ -60,7 +60,8 @@ def finish(job: Job, trainer: FineTuner, keep: BestK, stopped: dict[str, Any] | 
             return eval_loss_with(trainer, lambda: mean_weights([folder]))
         return eval_loss_of(folder, config, trainer, job.tokenizer, job.prepared, job.remote_code)
 
-    if config.training.average_checkpoints and best is not None:
+    averages = config.training.average_checkpoints and config.training.load_best_model_at_end
+    if averages and best is not None:
         average = _average(job, trainer, chosen)
     recorded = average.eval_loss if average else manifest.eval_loss if manifest else None
     final = output / FINAL

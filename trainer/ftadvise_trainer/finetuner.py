@@ -18,6 +18,7 @@ What it changes, and nothing else:
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, cast
 
@@ -88,8 +89,11 @@ class FineTuner(RowTrainer):
         self.head = head
         self.sums: EvalSums | None = None
         self.data_collator: Any = FirstLabelIgnored(self.data_collator)
-        if not self.model_accepts_loss_kwargs and self.compute_loss_func is None:
-            self.compute_loss_func: Any = token_loss
+        if self.compute_loss_func is None and self.label_smoother is not None:
+            # transformers would shift the labels for the models that it knows, and those alone.
+            self.compute_loss_func: Any = functools.partial(self.label_smoother, shift_labels=True)
+        elif self.compute_loss_func is None and not self.model_accepts_loss_kwargs:
+            self.compute_loss_func = token_loss
         if any(isinstance(callback, Progress) for callback in self.callback_handler.callbacks):
             self.remove_callback(PrinterCallback)
             self.remove_callback(ProgressCallback)
@@ -99,10 +103,11 @@ class FineTuner(RowTrainer):
         if self.auto_schedule and self.lr_scheduler is None:
             peak: Any = optimizer or self.optimizer
             dataset: Any = self.train_dataset
+            size = None if self.layout is None else self.layout.batch_size
             self.lr_scheduler: Any = hold_then_decay(
                 peak,
                 num_training_steps,
-                decay_steps=decay_steps(self.args, num_training_steps, dataset),
+                decay_steps=decay_steps(self.args, num_training_steps, dataset, size),
                 warmup_steps=int(self.args.get_warmup_steps(num_training_steps)),
             )
         return super().create_scheduler(num_training_steps, optimizer)

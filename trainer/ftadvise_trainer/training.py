@@ -110,7 +110,8 @@ def train(
         arguments = training_arguments(config)
         with arguments.main_process_first(local=False, desc="choosing where to begin"):
             start = choose_start(output, settings, resume, allow_changed)
-        arguments.eval_on_start = arguments.eval_on_start or start.eval_first
+        if start.checkpoint is not None:  # one before the first step has been made
+            arguments.eval_on_start = start.eval_first
         said = [*models.notes(config, tokenizer, family), precision(config).note]
         said += [note] if (note := sharding.chosen(config).note) else []
         chosen = [f"auto: {line}" for line in settled.lines] if settled else []
@@ -159,7 +160,9 @@ def _averaging(config: Config, auto: bool) -> Config:
     """Decide whether the best checkpoints are averaged where nobody has said so."""
     if config.training.average_checkpoints is not None:
         return config
-    return replace(config, training=replace(config.training, average_checkpoints=auto))
+    # A mean of the best is no answer to somebody who wants the last.
+    wanted = auto and config.training.load_best_model_at_end
+    return replace(config, training=replace(config.training, average_checkpoints=wanted))
 
 
 def _is_auto(config: Config) -> bool:

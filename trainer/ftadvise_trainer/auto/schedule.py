@@ -78,7 +78,7 @@ def hold_then_decay(
     return LambdaLR(optimizer, HoldThenDecay(warmup_steps, total_steps, decay_steps))
 
 
-def decay_steps(args: Any, total_steps: int, dataset: Any) -> int:
+def decay_steps(args: Any, total_steps: int, dataset: Any, batch_size: int | None = None) -> int:
     """Return the steps of the decay that `args.lr_scheduler_kwargs` asks for in epochs.
 
     Args:
@@ -86,12 +86,13 @@ def decay_steps(args: Any, total_steps: int, dataset: Any) -> int:
         total_steps: Optimizer steps of the longest run.
         dataset: What is trained on; its size is asked for only where `args.max_steps` and not the
             number of epochs gives the length of the run.
+        batch_size: Examples in an optimizer step over all processes; None where `args` say it.
     """
     epochs = float((args.lr_scheduler_kwargs or {}).get("decay_epochs", DECAY_EPOCHS))
     per_epoch = total_steps / float(args.num_train_epochs)
     if args.max_steps > 0:
-        batch = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
-        per_epoch = len(dataset) / batch
+        each = args.train_batch_size * args.world_size * args.gradient_accumulation_steps
+        per_epoch = len(dataset) / (batch_size or each)
     return max(1, round(epochs * per_epoch))
 
 

@@ -48,6 +48,7 @@ class Throughput(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         self._told = False
         self._seen = 0
         self._steps = 0
+        self._processes = 1
 
     def packed(
         self,
@@ -77,7 +78,9 @@ class Throughput(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         model = kwargs.get("model")
         self._meter.model = None if model is None else flops.of_model(model)
         self._meter.device = torch.device(args.device)
-        self._meter.devices = int(args.world_size)
+        self._processes = int(args.world_size)
+        # DataParallel has several in one process.
+        self._meter.devices = self._processes * max(getattr(args, "n_gpu", 1), 1)
         self._idle = Idle(self._meter.device)
         self._all, self._now, self._since = Counts(), Counts(), None
         self._seen, self._steps = int(state.num_input_tokens_seen), 0
@@ -148,7 +151,7 @@ class Throughput(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         own = self._now
         own.waited = self._idle.seconds()
         if not self._told:  # transformers adds up the processes itself
-            own.tokens = (int(state.num_input_tokens_seen) - self._seen) // self._meter.devices
+            own.tokens = (int(state.num_input_tokens_seen) - self._seen) // self._processes
         if not (distributed.is_available() and distributed.is_initialized()):
             return own
         sums = [own.tokens, own.padding, own.trained, own.squares, round(own.waited * 1e9)]

@@ -44,6 +44,10 @@ def main(arguments: list[str]) -> NoReturn:
             arguments = [one for one in arguments if one != "--no-resume"]
             _say_again(folder, attempt, arguments)
         end = _run(arguments, rank)
+    elif attempt == 1 and first_process():
+        # In the first attempt another process may have failed, and this one been ended unheard.
+        for line in folder.complaints(0, {}):
+            messages.plain(line)
     folder.put(attempt, end)
     _leave(0 if end.code in _STOPPED else end.code)
 

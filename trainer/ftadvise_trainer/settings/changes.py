@@ -33,10 +33,15 @@ APPLIED: dict[str, str] = {
     "training.fused_loss": "the loss is the same, computed in pieces or at once",
     "training.compile_blocks": "the arithmetic is the same, compiled or not",
     "training.sharding": "checkpoints hold whole tensors, however the model was spread",
-    "training.more.dataloader_num_workers": "the order of the examples does not depend on it",
-    "training.more.dataloader_pin_memory": "the examples do not depend on it",
-    "training.more.run_name": "a name for loggers",
-    "training.more.disable_tqdm": "what is shown does not touch the weights",
+    # Keys of `TrainingArguments` stand among the others in a manifest.
+    "training.activation_checkpointing": "the arithmetic is the same, done twice",
+    "training.gradient_checkpointing": "the arithmetic is the same, done twice",
+    "training.dataloader_num_workers": "the order of the examples does not depend on it",
+    "training.dataloader_persistent_workers": "the examples do not depend on it",
+    "training.dataloader_pin_memory": "the examples do not depend on it",
+    "training.dataloader_prefetch_factor": "the examples do not depend on it",
+    "training.ddp_timeout": "how long processes wait for each other does not touch the weights",
+    "training.run_name": "a name for loggers",
     "lora.merge": "whether the adapter is merged is decided at the end",
 }
 """Settings that may change on resume and are taken over, and why."""

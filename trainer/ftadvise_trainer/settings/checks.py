@@ -197,6 +197,9 @@ def _stopping(config: Config) -> Iterator[Problem]:
         if training.load_best_model_at_end:
             message = "needs evaluations, but eval_strategy is no"
             yield "training", "load_best_model_at_end", message
+    if training.average_checkpoints and not training.load_best_model_at_end:
+        message = "takes the mean of the best checkpoints, but load_best_model_at_end is false"
+        yield "training", "average_checkpoints", f"{message}; leave one of them out"
     if training.early_stopping_threshold > 0 and training.early_stopping_patience is None:
         message = "is missing; early_stopping_threshold does nothing without it"
         yield "training", "early_stopping_patience", message

@@ -98,16 +98,22 @@ class Expected:
     Attributes:
         tokens: In the longest one, padding included.
         fused: Whether the loss is computed in pieces.
+        checkpointing: Whether activations are computed again.
         lines: What to tell the person who watches.
     """
 
     tokens: int
     fused: bool
+    checkpointing: bool = False
     lines: tuple[str, ...] = ()
 
 
 def expected(
-    config: Config, arguments: Any, shape: Shape, lengths: Sequence[int], checkpointing: bool
+    config: Config,
+    arguments: Any,
+    shape: Shape,
+    lengths: Sequence[int],
+    checkpointing: bool | None,
 ) -> Expected:
     """Return what a run's forward passes will be, if its model can do what most can.
 
@@ -116,18 +122,22 @@ def expected(
         arguments: `TrainingArguments` made of them.
         shape: Of the model.
         lengths: Tokens of each train example.
-        checkpointing: Whether activations are computed again.
+        checkpointing: Whether activations are computed again; None where memory decides.
     """
     training, longest = config.training, max(lengths)
     fused = training.fused_loss is not False
     if why_not(config, arguments) is not None:
-        return Expected(training.per_device_train_batch_size * longest, fused)
+        tokens = training.per_device_train_batch_size * longest
+        return Expected(tokens, fused, bool(checkpointing))
     room = row_size.room_for(config, shape, arguments.device, fused)
-    tokens = training.row_tokens or row_size.rows_in(room, longest, checkpointing=checkpointing)
+    why = room.without_checkpointing(longest) if checkpointing is None else None
+    again = bool(checkpointing) or why is not None
+    tokens = training.row_tokens or row_size.rows_in(room, longest, checkpointing=again)
     layout = layout_of(config, 0, tokens, on_gpu=arguments.device.type == "cuda")
     step = int(arguments.train_batch_size) * sum(lengths) / len(lengths)
     said = lines(config, layout, lengths) if layout is not None else []
-    return Expected(max(longest, min(tokens, math.ceil(step))), fused, tuple(said))
+    said += [why] if why is not None else []
+    return Expected(max(longest, min(tokens, math.ceil(step))), fused, again, tuple(said))
 
 
 def lines(config: Config, layout: Layout, lengths: Sequence[int]) -> list[str]:

@@ -135,6 +135,8 @@ def _attention(model: Any, config: Config, device: torch.device) -> tuple[str | 
             return before, f"{before} goes document by document"
         if before not in ("sdpa", attention.NAME):
             return None, f"its attention is {before}, not sdpa"
+        if getattr(model.config.get_text_config(), "output_router_logits", False):
+            return None, "the loss of its routers would count once for each row"
         if _is_empty(model):
             return None, "its weights are not loaded, so that it cannot be tried"
         trial = attention_check.try_documents(model, before)
