@@ -149,3 +149,9 @@ def test_a_folder_that_may_not_be_looked_into_says_nothing(
     for name in ("stat", "is_dir", "is_file", "read_bytes"):
         monkeypatch.setattr(Path, name, refuse)
     assert facts_near(tmp_path / "training_metrics.json") == Facts()
+
+
+def test_the_batch_over_all_processes_is_the_one_that_the_settings_name() -> None:
+    training = {"batch_size": 128, "per_device_train_batch_size": 4}
+
+    assert facts_in({"config": {"training": training}}).batch_size == 128

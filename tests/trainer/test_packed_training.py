@@ -247,6 +247,14 @@ def test_an_example_without_room_ends_the_run_and_says_what_to_set(tmp_path: Pat
     assert "training.row_tokens" in caught.value.hint
 
 
+def test_a_padded_batch_without_room_ends_the_run_and_says_what_to_set(tmp_path: Path) -> None:
+    model = tiny_model()
+    Forgetful(model, most=20)
+    with pytest.raises(TrainError, match="out of memory") as caught:
+        trainer(tmp_path, PADDED, model).train()
+    assert "training.per_device_train_batch_size" in caught.value.hint
+
+
 def test_the_guard_names_the_examples_of_a_packed_row(tmp_path: Path) -> None:
     model, calls = tiny_model(), 0
 

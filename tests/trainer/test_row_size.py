@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ pytest.importorskip("transformers")
 from tiny_models import tiny_model
 
 from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
-from ftadvise_trainer.speed import forward_pass, row_size
+from ftadvise_trainer.speed import row_size
 from ftadvise_trainer.speed.memory import Shape
 from ftadvise_trainer.speed.row_size import MOST, MULTIPLE, Room, choose, rows_in, smaller
 
@@ -114,35 +113,3 @@ def test_rows_are_halved_down_to_the_longest_example(
     tokens: int, longest: int, then: int | None
 ) -> None:
     assert smaller(tokens, longest) == then
-
-
-LENGTHS = [100] * 90 + [1000] * 10
-
-
-def test_a_dry_run_tells_of_a_row_no_larger_than_a_step_nor_than_what_fits() -> None:
-    small = forward_pass.packed(room(QWEN_0_5B, H200), LENGTHS, batch=8)
-    mean, deviation = 190, 270
-    assert small.tokens == 128 * math.ceil((8 * mean + 3 * math.sqrt(8) * deviation) / 128)
-    (line,) = small.lines
-    assert line.startswith("packed rows of at most 65,536 tokens; a step has up to about 3,840; ")
-    assert line.endswith("the loss in pieces: all logits never stand at a time")
-    assert small.memory == room(QWEN_0_5B, H200).needs(small.tokens)
-    large = forward_pass.packed(room(QWEN_0_5B, H200), LENGTHS * 9, batch=800)
-    assert large.tokens == MOST
-    whole = forward_pass.packed(room(QWEN_0_5B, H200), LENGTHS, batch=100)
-    assert whole.tokens == 128 * math.ceil(sum(LENGTHS) / 128)
-    assert forward_pass.packed(room(QWEN_0_5B, H200), LENGTHS, 1, row_tokens=512).tokens == 1000
-
-
-def test_a_dry_run_says_that_memory_asks_for_checkpointing() -> None:
-    told = forward_pass.packed(room(QWEN_7B, H100, 2), LENGTHS, batch=64)
-    assert told.lines[1].startswith("activation checkpointing: a row of 2,048 tokens would need")
-    assert told.memory.total < H100
-
-
-def test_a_dry_run_without_packing_counts_every_example_as_the_longest() -> None:
-    told = forward_pass.padded(room(QWEN_0_5B, H200, fused=False), LENGTHS, batch=4)
-    assert told.tokens == 4000
-    assert told.lines == (
-        "a batch of 4 examples, each padded to the longest, of 1,000 tokens at most; all logits",
-    )

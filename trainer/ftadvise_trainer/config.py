@@ -115,7 +115,8 @@ class TrainingConfig:
     """Examples in a forward pass."""
 
     per_device_eval_batch_size: int = 8
-    """Examples in a forward pass of the evaluation; the eval loss does not depend on it."""
+    """Examples in a forward pass of the evaluation, unless they are packed; the eval loss does not
+    depend on it."""
 
     gradient_accumulation_steps: int = 1
     """Batches in an optimizer step."""

@@ -164,7 +164,11 @@ class RowTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
         """Halve the tokens of a row after the device ran out of memory, or raise."""
         layout = self.layout
         if layout is None or layout.row_tokens is None:
-            raise error
+            raise TrainError(
+                "out of memory in a forward or backward pass",
+                hint="Set training.per_device_train_batch_size or data.max_length lower, or "
+                "training.gradient_checkpointing to true.",
+            ) from error
         rows = [row for batch in self.step_batches for row in batch.get("documents", ())]
         longest = max((length for row in rows for length in row), default=0)
         # Rows are balanced, and may have been shorter than they could be.

@@ -105,6 +105,8 @@ def load(folder: Path, config: Config, remote_code: str | None = None) -> Any:
         # The code, if there is any, was saved with the weights; the commit holds for the rest.
         how = allowed(config, remote_code)
         how.pop("revision", None)
+        if config.model.attn_implementation:  # scored as it was trained
+            how["attn_implementation"] = config.model.attn_implementation
         return AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, **how
         )

@@ -148,6 +148,9 @@ def _batch(training: dict[str, Any], examples: int | None, steps: float | None) 
 
     The settings say it for one process; how many there were shows in the steps of an epoch.
     """
+    over_all = _whole(training.get("batch_size"))
+    if over_all:
+        return over_all
     each = _whole(training.get("per_device_train_batch_size"))
     passes = _whole(training.get("gradient_accumulation_steps")) or 1
     if not each:
