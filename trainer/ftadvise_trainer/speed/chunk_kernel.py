@@ -10,7 +10,7 @@ Triton comes with torch on a GPU; this module is imported only there.
 """
 
 # mypy: ignore-errors
-# pyright: basic, reportMissingImports=false, reportOptionalOperand=false
+# pyright: basic, reportMissingImports=false, reportOptionalOperand=false, reportIndexIssue=false
 
 from __future__ import annotations
 
