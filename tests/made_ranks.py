@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = [str(ROOT / name) for name in ("advisor", "trainer", "plugins", "tests")]
@@ -39,6 +42,22 @@ def run_ranks(script: Path, folder: Path) -> None:
             process.kill()
     for process, text in zip(processes, said, strict=True):
         assert process.returncode == 0, text[-3000:]
+
+
+def seen_by_ranks(script: Path, folder: Path) -> list[dict[str, Any]]:
+    """Run a script as `run_ranks` does; return what each process has left in `rankN.json`."""
+    run_ranks(script, folder)
+    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+
+
+def module_of(script: Path) -> Any:
+    """Return a script as a module of this process."""
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _free_port() -> int:

@@ -120,3 +120,17 @@ def weights(model: Any) -> dict[str, torch.Tensor]:
     """Return a copy of what a model holds."""
     state = cast("dict[str, torch.Tensor]", model.state_dict())
     return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def spoil_third_loss(model: Any) -> None:
+    """Make the loss of the third training pass, and nothing else, infinite."""
+    calls = 0
+
+    def spoil(module: Any, inputs: Any, output: Any) -> Any:
+        nonlocal calls
+        calls += module.training
+        if calls == 3:
+            output["loss"] = output["loss"] + float("inf")
+        return output
+
+    model.register_forward_hook(spoil)

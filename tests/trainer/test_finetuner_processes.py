@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_ranks import run_ranks
+from made_ranks import module_of, seen_by_ranks
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -16,28 +14,16 @@ pytest.importorskip("transformers")
 SCRIPT = Path(__file__).with_name("two_processes.py")
 
 
-def script() -> Any:
-    """The script as a module of this process."""
-    spec = importlib.util.spec_from_file_location("two_processes", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes saw."""
-    folder = tmp_path_factory.mktemp("ranks")
-    run_ranks(SCRIPT, folder)
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+    return seen_by_ranks(SCRIPT, tmp_path_factory.mktemp("ranks"))
 
 
 def test_training_gives_the_losses_and_weights_of_one_process(
     ranks: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    two_processes = script()
+    two_processes = module_of(SCRIPT)
 
     alone = two_processes.trained(tmp_path, per_device_train_batch_size=4)
     assert len(alone["losses"]) == 6
@@ -52,7 +38,7 @@ def test_training_gives_the_losses_and_weights_of_one_process(
 def test_the_eval_loss_counts_no_row_twice(
     ranks: list[dict[str, Any]], tmp_path: Path, which: str
 ) -> None:
-    two_processes = script()
+    two_processes = module_of(SCRIPT)
 
     for found in ranks:
         for rows, size, metrics in found[which]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_ranks import run_ranks
+from made_ranks import module_of, seen_by_ranks
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -19,19 +17,13 @@ SCRIPT = Path(__file__).with_name("fsdp_processes.py")
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes saw."""
-    folder = tmp_path_factory.mktemp("ranks")
-    run_ranks(SCRIPT, folder)
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+    return seen_by_ranks(SCRIPT, tmp_path_factory.mktemp("ranks"))
 
 
 def test_losses_gradients_evaluations_and_weights_are_those_of_one_process(
     ranks: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    spec = importlib.util.spec_from_file_location("fsdp_processes", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = module_of(SCRIPT)
     alone = script.trained(tmp_path, {}, 4)
     assert alone["sharded"] is False
     for found in ranks:

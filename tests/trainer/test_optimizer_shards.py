@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from made_ranks import run_ranks
+from made_ranks import module_of, run_ranks
 
 SCRIPT = Path(__file__).with_name("two_sharded_processes.py")
 
@@ -17,11 +15,7 @@ SCRIPT = Path(__file__).with_name("two_sharded_processes.py")
 def test_two_sharded_processes_end_with_the_bits_of_one_and_one_goes_on_from_two(
     tmp_path: Path,
 ) -> None:
-    spec = importlib.util.spec_from_file_location("two_sharded_processes", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    script: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = module_of(SCRIPT)
     run_ranks(SCRIPT, tmp_path)
     for updates in script.UPDATES:
         found = torch.load(tmp_path / f"{updates}.pt", weights_only=True)

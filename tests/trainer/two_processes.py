@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_models import arguments, pad, ragged_dataset, tiny_model, weights
+from tiny_models import arguments, pad, ragged_dataset, spoil_third_loss, tiny_model, weights
 
 from ftadvise_trainer.callbacks.early_stop import EarlyStop
 from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
@@ -67,16 +67,9 @@ def interrupted(folder: Path, rank: int) -> dict[str, Any]:
 
 def poisoned(folder: Path, rank: int) -> dict[str, Any]:
     """Train; at step 3 the loss of process 1, and nothing else, is infinite."""
-    model, calls = tiny_model(), 0
-
-    def spoil(module: Any, inputs: Any, output: Any) -> Any:
-        nonlocal calls
-        calls += module.training
-        if calls == 3 and rank == 1:
-            output["loss"] = output["loss"] + float("inf")
-        return output
-
-    model.register_forward_hook(spoil)
+    model = tiny_model()
+    if rank == 1:
+        spoil_third_loss(model)
     guard = NonFiniteGuard()
     args = arguments(folder, num_train_epochs=2, per_device_train_batch_size=2)
     data = ragged_dataset(24)
