@@ -1,9 +1,9 @@
 """Attention over documents that lie end to end in a row, none of which sees another.
 
 Registered with transformers as `ftadvise_varlen`. A forward pass that is given `cu_seq_lens_q`
-(where each document begins, and where the last one ends) goes document by document: through
-`torch.nn.attention.varlen` on a GPU in half precision, through dense attention elsewhere. A
-forward pass without it is that of transformers' `sdpa`, mask and all.
+(where each document begins, and where the last one ends) goes document by document: through our own
+kernels or `torch.nn.attention.varlen` on a GPU in half precision, through dense attention elsewhere.
+A forward pass without it is that of transformers' `sdpa`, mask and all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from ftadvise_trainer.speed import document_attention
 from ftadvise_trainer.speed.attention_dense import dense, one_by_one
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ _TAKES = set(inspect.signature(varlen_attn).parameters)
 GROUPED: dict[str, bool] = {"native": "enable_gqa" in _TAKES}
 """Whether the kernel takes fewer key than query heads. Torch says so since 2.12; before that
 `attention_check.kernel_problem` tries it, and without it keys and values are repeated."""
+
+OWN: dict[str, bool] = {"kernels": False}
+"""Whether layers go through the kernels of `document_attention`, where there are some for them.
+`attention_check.own_kernels` tries them."""
 
 
 def register() -> None:
@@ -199,6 +204,9 @@ def _varlen(
     window: int | None,
     scaling: float | None,
 ) -> torch.Tensor:
+    if OWN["kernels"] and query.shape[-1] in document_attention.WIDTHS:
+        q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+        return document_attention.attend_documents(q, k, v, ends, window, scaling)[None]
     groups = query.shape[1] // key.shape[1]
     how: dict[str, Any] = {}
     if groups > 1 and not GROUPED["native"]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ftadvise_trainer.speed import attention
+from ftadvise_trainer.speed import attention, document_attention
 from ftadvise_trainer.speed.attention_dense import dense
 
 if TYPE_CHECKING:
@@ -128,6 +128,29 @@ def kernel_problem(seen: attention.Seen, device: torch.device, dtype: torch.dtyp
     return None
 
 
+def own_kernels(seen: attention.Seen, device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether our own kernels do what the layers ask for, each of which is tried.
+
+    Args:
+        seen: What the layers ask for, which torch's kernel can do.
+        device: A GPU.
+        dtype: The type it is computed in.
+    """
+    if not all(document_attention.available(width) for _, _, width, _ in seen.heads):
+        return False
+    attention.OWN["kernels"] = True
+    try:
+        return not any(
+            _kernel_wrong(heads, keys, width, window, device, dtype)
+            for heads, keys, width, _ in sorted(seen.heads)
+            for window in seen.windows
+        )
+    except Exception:  # noqa: BLE001 - a compiler may fail in any way; there is another kernel
+        return False
+    finally:
+        attention.OWN["kernels"] = False
+
+
 def _grouped_problem(*layer: Any) -> str | None:
     """Try a kind of layer with as few key heads as it has, then with keys that are repeated."""
     said = attention.GROUPED["native"]
@@ -148,17 +171,17 @@ def _kernel_wrong(
     heads: int, keys: int, width: int, window: int | None, device: torch.device, dtype: torch.dtype
 ) -> bool:
     generator = torch.Generator().manual_seed(1)
-    tokens = 192
+    tokens = 256  # of which our own kernels take whole blocks, as they do of a run's rows
     tensors = [
         torch.randn(1, n, tokens, width, generator=generator).to(device, dtype).requires_grad_()
         for n in (heads, keys, keys)
     ]
     above = torch.randn(1, tokens, heads, width, generator=generator).to(device, dtype)
-    ends = torch.tensor([0, 70, 192], dtype=torch.int32, device=device)
+    ends = torch.tensor([0, 70, tokens], dtype=torch.int32, device=device)
     local = None if window is None else min(window, 50)
     scaling = width**-0.5
     call: Any = attention.attend
-    told = {"cu_seq_lens_q": ends, "max_length_q": 122, "sliding_window": local}
+    told = {"cu_seq_lens_q": ends, "max_length_q": tokens - 70, "sliding_window": local}
     with torch.enable_grad(), torch.autocast(device.type, enabled=False):
         out, _ = call(torch.nn.Module(), *tensors, None, scaling=scaling, **told)
         found = (out, *torch.autograd.grad(out, tensors, above))

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _REPLICATED = "one process has several GPUs; start it by torchrun"
 _OWN_DOCUMENTS = "flash_attention"
 _KERNEL_SECONDS = 60.0
-"""Length of a run for which the ten seconds that compiling the loss takes are well spent: of a
-step of a 0.5B model it saves a fifth."""
+"""Length of a run for which the ten seconds that compiling kernels takes are well spent: of a step
+of a 0.5B model that of the loss saves a fifth, and those of attention a fifteenth."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class _Plan:
     loss: str
     compiling: compiling.Verdict
     grouped: bool
+    own: bool
 
 
 def speed_up(
@@ -94,6 +95,7 @@ def speed_up(
     packed = plan.attention is not None
     if plan.attention == attention.NAME:
         attention.GROUPED["native"] = plan.grouped
+        attention.OWN["kernels"] = plan.own
         attention_check.switch_on(model)
     head = fuse(model, plan.recipe) if plan.recipe is not None else None
     compiled = plan.compiling.compiled
@@ -104,50 +106,55 @@ def speed_up(
 def _plan(
     model: Any, config: Config, device: torch.device, steps: int | None, step_tokens: float | None
 ) -> _Plan:
-    way, packing = _attention(model, config, device)
-    recipe, loss = _loss(model, config, device)
     seconds = compiling.run_seconds(_decoder_size(model), steps, step_tokens)
+    long = device.type == "cuda" and (seconds or 0.0) >= _KERNEL_SECONDS
+    way, packing, own = _attention(model, config, device, long=long)
+    recipe, loss = _loss(model, config, device)
     verdict = compiling.worthwhile(config.training.compile_blocks, device, seconds)
     if _replicated(device):
         verdict = compiling.Verdict(False, _REPLICATED)
     if verdict.compiled and not compiling.blocks(model):
         verdict = compiling.Verdict(False, "its decoder has no list of blocks that are alike")
-    kernel = device.type == "cuda" and recipe is not None and (seconds or 0.0) >= _KERNEL_SECONDS
+    kernel = long and recipe is not None
     problem = _compiler_problem(model, config, device) if verdict.compiled or kernel else None
     if verdict.compiled and problem is not None:
         verdict = compiling.Verdict(False, problem)
     if recipe is not None and device.type == "cuda":
         recipe = replace(recipe, compiled=(verdict.compiled or kernel) and problem is None)
-    return _Plan(way, packing, recipe, loss, verdict, attention.GROUPED["native"])
+    return _Plan(way, packing, recipe, loss, verdict, attention.GROUPED["native"], own)
 
 
-def _attention(model: Any, config: Config, device: torch.device) -> tuple[str | None, str]:
-    """Return the attention to pack with, or None, and what there is to say."""
+def _attention(
+    model: Any, config: Config, device: torch.device, *, long: bool
+) -> tuple[str | None, str, bool]:
+    """Return the attention to pack with, or None; what there is to say; whether by our kernels."""
     if config.training.packing is False:
-        return None, "training.packing is false"
+        return None, "training.packing is false", False
     if config.training.more.get("torch_compile"):
-        return None, "torch_compile compiles the whole model"
+        return None, "torch_compile compiles the whole model", False
+    own = False
     try:
         before = config.model.attn_implementation or str(
             model.get_correct_attn_implementation(None)
         )
         if before.startswith(_OWN_DOCUMENTS):
-            return before, f"{before} goes document by document"
+            return before, f"{before} goes document by document", False
         if before not in ("sdpa", attention.NAME):
-            return None, f"its attention is {before}, not sdpa"
+            return None, f"its attention is {before}, not sdpa", False
         if getattr(model.config.get_text_config(), "output_router_logits", False):
-            return None, "the loss of its routers would count once for each row"
+            return None, "the loss of its routers would count once for each row", False
         if _is_empty(model):
-            return None, "its weights are not loaded, so that it cannot be tried"
+            return None, "its weights are not loaded, so that it cannot be tried", False
         trial = attention_check.try_documents(model, before)
         problem = trial.problem
         if problem is None and device.type == "cuda":
             problem = attention_check.kernel_problem(trial.seen, device, _dtype(config))
+            own = long and attention_check.own_kernels(trial.seen, device, _dtype(config))
     except Exception as error:  # noqa: BLE001  # a model may do anything; the run goes on
         problem = f"a trial failed ({_words(error)})"
     if problem is not None:
-        return None, problem
-    return attention.NAME, "documents of a row do not see each other, as tried on this model"
+        return None, problem, False
+    return attention.NAME, "documents of a row do not see each other, as tried on this model", own
 
 
 def _loss(model: Any, config: Config, device: torch.device) -> tuple[Recipe | None, str]:
