@@ -41,9 +41,9 @@ def text(
         ascii_only: Use ASCII characters alone.
         style: Colours.
     """
-    lines = [style.bold(_title(found))]
-    lines += [style.dim(line) for line in wrap(_which(found), width)]
-    lines += ["", *answer(advice, width, style, _keeping(advice, found, each)), ""]
+    lines = [style.bold(title(found))]
+    lines += [style.dim(line) for line in wrap(which(found), width)]
+    lines += ["", *answer(advice, width, style, keeping(advice, found, each)), ""]
     lines += wrap(words.said(advice.reasons[_EPOCHS]), width)
     whole = "\n".join(lines)
     return in_ascii(whole) if ascii_only else whole
@@ -52,9 +52,9 @@ def text(
 def markdown(advice: Advice, found: Together, each: Sequence[Advice]) -> str:
     """Return the answer as a part of a Markdown document."""
     parts = [
-        f"# {_title(found)}",
-        escape(_which(found)),
-        summary(advice, _keeping(advice, found, each)),
+        f"# {title(found)}",
+        escape(which(found)),
+        summary(advice, keeping(advice, found, each)),
         escape(advice.reasons[_EPOCHS]),
     ]
     return "\n\n".join(parts)
@@ -92,7 +92,7 @@ def _level(advice: Advice) -> float:
     return advice.keep.eval_loss if expected is None else expected
 
 
-def _keeping(advice: Advice, found: Together, each: Sequence[Advice]) -> str:
+def keeping(advice: Advice, found: Together, each: Sequence[Advice]) -> str:
     """Return which checkpoint of all runs to keep, and what training again should gain."""
     best, following = _best(found, each), words.chosen(advice)
     if best.run is found.runs[-1]:
@@ -107,11 +107,13 @@ def _keeping(advice: Advice, found: Together, each: Sequence[Advice]) -> str:
     return f"{what}; {words.gaining(*gains)}"
 
 
-def _title(found: Together) -> str:
+def title(found: Together) -> str:
+    """Return the heading of the answer."""
     return f"Together: the next run, from {len(found.runs)} logs of one fine-tune"
 
 
-def _which(found: Together) -> str:
+def which(found: Together) -> str:
+    """Return which logs the answer is from, why these, and which not."""
     same = f"{_names(found.runs)} share {found.why}."
     if not found.others:
         return same
