@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ftadvise.display import Plot
 from ftadvise.fitting import Fit
 from ftadvise.forecasting import Forecast
 from ftadvise.rules.case import Finding
@@ -130,8 +131,8 @@ class EpochForecast:
     high: float
 
 
-@dataclass(frozen=True, eq=False)
-class Advice:
+@dataclass(frozen=True, eq=False, repr=False)
+class Advice(Plot):
     """The answer. Its attributes are the fields of the JSON of `ftadvise analyze --format json`.
 
     `run`, `fit` and `ahead` (the forecast of this run up to its planned end) are there for
@@ -149,6 +150,16 @@ class Advice:
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
     ahead: tuple[Forecast, ...] = ()
+
+    def __repr__(self) -> str:
+        advised = self.recommendation
+        return (
+            f"Advice(num_train_epochs={advised.num_train_epochs}, "
+            f"early_stopping_patience={advised.early_stopping_patience}, "
+            f"early_stopping_threshold={advised.early_stopping_threshold}, "
+            f"overfitting={self.overfitting.status!r}, findings={len(self.findings)}, "
+            f"run={self.run!r})"
+        )
 
     @property
     def source(self) -> dict[str, str]:

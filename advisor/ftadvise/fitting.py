@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise import plugins
+from ftadvise.display import Plot
 from ftadvise.errors import LogError
 from ftadvise.laws import Axes, Law
 from ftadvise.noise import relative_noise
@@ -26,6 +27,7 @@ from ftadvise.optimum import Optimum, agreed, optimum
 from ftadvise.posterior import SCALE_POINTS, LawDraws, LawShare, draw, solve
 from ftadvise.run import FloatArray, Run, Series
 from ftadvise.schedules import Schedule, identify
+from ftadvise.text import clean
 from ftadvise.thinning import Points, observed_points, without_spikes
 from ftadvise.together import once, same_fine_tune
 
@@ -36,8 +38,8 @@ CORRELATION = 0.7  # of the wander, in units of log(epoch)
 ENDED = 0.95  # of its schedule, for a run that has come to its end
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Plot):
     """What the log says about the curve behind it.
 
     Attributes:
@@ -65,6 +67,10 @@ class Fit:
     shift: float
     optimum: Optimum | None = None
     peers: tuple[tuple[float, float], ...] = ()
+
+    def __repr__(self) -> str:
+        law = clean(self.laws[0].name, 40)
+        return f"Fit({self.target!r}, noise={self.noise:.4g}, law={law!r}, run={self.run!r})"
 
     @property
     def series(self) -> Series:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ftadvise.display import Card
 from ftadvise.fitting import Fit, fit
 from ftadvise.lengths import another_run
 from ftadvise.run import FloatArray, Run
@@ -17,7 +18,7 @@ MOST_LOG = 50.0  # beyond it a loss overflows before it means anything
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Forecast(Card):
     """A loss in the future, as a 90 % interval.
 
     Attributes:

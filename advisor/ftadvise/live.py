@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ftadvise import priors
+from ftadvise.display import Card
 from ftadvise.numbers import chance as in_percent
 from ftadvise.numbers import count
 from ftadvise.run import LearningRates, Run
@@ -29,7 +30,7 @@ COME_DOWN = 0.03  # of the peak: a rate closer to it stands still
 
 
 @dataclass(frozen=True)
-class Decision:
+class Decision(Card):
     """Whether to stop now.
 
     Attributes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ftadvise import plugins
+from ftadvise.display import Card
 from ftadvise.errors import LogError, PluginError, UsageError
 from ftadvise.stopping import StopPolicy, check_settings, register_stop_policies, watched
 
@@ -23,7 +24,7 @@ _EXAMPLE = "a policy reads like transformers:patience=3,threshold=0.001"
 
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Card):
     """What a stop policy would have done on a finished log.
 
     Attributes:

@@ -13,6 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ftadvise.display import Plot
+from ftadvise.numbers import count
+from ftadvise.text import clean
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -27,7 +31,7 @@ def as_floats(values: Any) -> FloatArray:
     return array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """One loss curve.
 
@@ -50,6 +54,9 @@ class Series:
     def __len__(self) -> int:
         return self.loss.size
 
+    def __repr__(self) -> str:
+        return f"Series({_quoted(self.key)}, {count(len(self), 'point')})"
+
     def finite(self) -> Series:
         """Return the points whose loss is a finite number."""
         return self.take(np.isfinite(self.loss))
@@ -59,7 +66,7 @@ class Series:
         return replace(self, step=self.step[index], epoch=self.epoch[index], loss=self.loss[index])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LearningRates:
     """The learning rates that a log reports, in order of time.
 
@@ -77,6 +84,9 @@ class LearningRates:
 
     def __len__(self) -> int:
         return self.rate.size
+
+    def __repr__(self) -> str:
+        return f"LearningRates({_quoted(self.key)}, {count(len(self), 'point')})"
 
 
 @dataclass(frozen=True)
@@ -124,8 +134,8 @@ class Source:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
+@dataclass(frozen=True, eq=False, repr=False)
+class Run(Plot):
     """One training run as its log tells it.
 
     Attributes:
@@ -153,6 +163,9 @@ class Run:
     restarts: int = 0
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Run({_quoted(self.source.path)}, train={self.train!r}, eval={self.eval!r})"
+
     @property
     def steps_per_epoch(self) -> float | None:
         """Optimizer steps in one pass over the data, or None when the log cannot tell.
@@ -169,6 +182,11 @@ class Run:
             return None
         last = np.flatnonzero(known)[np.argmax(epoch[known])]
         return _near_integer(float(step[last] / epoch[last]), 0.006 / float(epoch[last]))
+
+
+def _quoted(text: str | None) -> str:
+    """Return a name from a log as Python would write it, without what a terminal obeys."""
+    return repr(None if text is None else clean(text))
 
 
 def _near_integer(value: float, tolerance: float) -> float:

@@ -15,10 +15,11 @@ _ANSI = re.compile(
 )
 _SPACE = re.compile(r"[\s\x85\u2028\u2029]+")
 # C0 and C1 controls that are no white space, bidirectional controls, zero-width marks, surrogates,
-# tag characters. They go first, so that no two spaces meet where one of them was.
+# tag characters, and two that are no characters, which no YAML may hold. They go first, so that no
+# two spaces meet where one of them was.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+    "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 

@@ -24,7 +24,9 @@ def meanings(code: str) -> list[str]:
     found = [_OTHERS[code]] if code in _OTHERS else []
     for kind in _kinds(FtadviseError):
         doc = " ".join((kind.__doc__ or "").split())
-        said = re.search(rf"{code} (.+?)(?=, FT\d{{3}} |\. |\.$|$)", doc.partition("Codes: ")[2])
+        said = re.search(
+            rf"{re.escape(code)} (.+?)(?=, FT\d{{3}} |\. |\.$|$)", doc.partition("Codes: ")[2]
+        )
         if said:
             found.append(f"{said[1]} ({kind.__name__})")
         elif code == kind.__dict__.get("default_code"):
