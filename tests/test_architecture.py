@@ -14,11 +14,12 @@ ADVISOR = ROOT / "advisor" / "ftadvise"
 # From the ground up: a room imports only from rooms in lines above its own, or beside it in its
 # own folder.
 FLOORS = (
-    ("errors", "text", "numbers", "entrypoints", "priors"),
+    ("errors", "text", "numbers", "display", "entrypoints", "priors", "user_data"),
     ("run",),
     ("families", "templates"),
     ("hookspecs",),
     ("plugins",),
+    ("environment",),
     ("readers", "schedules", "noise", "thinning", "stop_rules"),
     ("laws", "trend", "gap", "together"),
     ("history",),
@@ -36,7 +37,7 @@ FLOORS = (
     ("advice",),
     ("scenarios", "reasons"),
     ("advising", "watching"),
-    ("reports", "testing"),
+    ("reports", "testing", "authoring"),
     ("config",),
     ("cli",),
     ("__main__",),

@@ -1,7 +1,9 @@
 """Finds the entry points of plugins without `importlib.metadata`.
 
-The import of that module alone takes longer than all of `ftadvise --help` may. This one reads the same files in the same places: `entry_points.txt` in the `*.dist-info` and `*.egg-info`
-folders on `sys.path`. A distribution that is found twice counts once, the first in the path.
+The import of that module alone takes longer than all of `ftadvise --help` may. This one reads the
+same files in the same places: `entry_points.txt` in the `*.dist-info` and `*.egg-info` folders on
+`sys.path`. A distribution that is found twice counts once, the first in the path. Nothing is taken
+from the folder in which a command is given: that may be anybody's, with logs to look at.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ def entry_points(group: str) -> list[EntryPoint]:
 
 
 def _metadata_folders() -> Iterator[str]:
-    for place in sys.path:
+    for number, place in enumerate(sys.path):
+        if number == 0 and _only_where_we_are(place):
+            continue
         try:
             with os.scandir(place or ".") as entries:
                 names = sorted(e.name for e in entries)
@@ -63,6 +67,13 @@ def _metadata_folders() -> Iterator[str]:
         for name in names:
             if name.endswith((".dist-info", ".egg-info")):
                 yield os.path.join(place or ".", name)  # noqa: PTH118
+
+
+def _only_where_we_are(first: str) -> bool:
+    """Say whether Python put the working directory first, as `python -m ftadvise` makes it do."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    here = os.path.abspath(first)  # noqa: PTH100 - pathlib is slow to load
+    return not sys.flags.safe_path and here == os.getcwd() != home  # noqa: PTH109
 
 
 def _name_and_version(folder: str) -> tuple[str, str]:

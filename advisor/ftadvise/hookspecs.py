@@ -4,6 +4,12 @@ A plugin is a module with functions marked `@ftadvise.hookimpl`, made known by a
 the group `ftadvise`. Each hook returns a list of plain data objects; ftadvise calls the functions
 inside them when it needs them. A hook may be implemented by any number of plugins. Arguments may
 be added to a hook later: an implementation that takes fewer stays valid.
+
+The hooks and the data objects that they return have one version, `API`. A plugin may say with
+`FTADVISE_API = 1` in its module which version it was written for; one that ftadvise does not have
+sets the plugin aside before anything of it is called. What is going to be removed is first marked
+`@hookspec(warn_on_impl=DeprecationWarning("..."))`, or `warn_on_impl_args={"argument": ...}`, and
+stays as it is until `OLDEST_API` passes it.
 """
 
 from __future__ import annotations
@@ -23,6 +29,11 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("ftadvise")
 hookimpl = pluggy.HookimplMarker("ftadvise")
+
+API = 1
+"""Version of the hooks: one more with everything new that a plugin may rely on."""
+OLDEST_API = 1
+"""The oldest version whose plugins still work."""
 
 
 # Reading --------------------------------------------------------------------------------------

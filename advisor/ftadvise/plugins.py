@@ -1,8 +1,8 @@
 """Finds, loads and lists plugins.
 
 Our own readers, laws, stop policies and rules come through the same hooks as everyone's. A plugin
-that cannot be loaded or that fails inside a hook is set aside and named in `ftadvise plugins`; it
-never takes the answer with it.
+that cannot be loaded, that was written for other hooks or that fails inside a hook is set aside
+and named in `ftadvise plugins`; it never takes the answer with it.
 
 Environment:
     FTADVISE_NO_PLUGINS: set to 1 to load no third-party plugin at all.
@@ -11,20 +11,29 @@ Environment:
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
+import time
+import warnings
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from ftadvise import entrypoints, hookspecs
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
 GROUP = "ftadvise"
 
 # Loaded when a hook is first needed, so that `ftadvise --help` stays light.
 BUILT_IN = ("ftadvise.readers", "ftadvise.laws", "ftadvise.stopping", "ftadvise.rules")
+
+_MARK = f"{GROUP}_spec"  # what `hookspec` leaves on a function
 
 
 @dataclass
@@ -36,6 +45,11 @@ class Plugin:
         version: Version of the distribution it comes from; empty when unknown.
         hooks: Names of the hooks it implements.
         error: Why it is not in use; empty when all is well.
+        third_party: Whether it came through an entry point.
+        distribution: Name of the distribution it comes from, as pip knows it.
+        notes: What its author should know, one sentence each: a hook that goes, one that does not
+            exist.
+        load_ms: Milliseconds that its import took.
     """
 
     name: str
@@ -43,6 +57,9 @@ class Plugin:
     hooks: tuple[str, ...] = ()
     error: str = ""
     third_party: bool = True
+    distribution: str = ""
+    notes: tuple[str, ...] = ()
+    load_ms: float = 0.0
 
 
 @dataclass
@@ -78,15 +95,37 @@ class Registry:
                 entry = self.plugins[implementation.plugin_name]
                 entry.error = f"register_commands: {type(error).__name__}: {error}"
 
+    def add(self, plugin: Plugin, load: Callable[[], Any]) -> None:
+        """List `plugin`, and register what `load` returns unless it cannot be used."""
+        self.plugins[plugin.name] = plugin
+        start = time.perf_counter()
+        try:
+            module = load()
+            plugin.load_ms = 1000.0 * (time.perf_counter() - start)
+            wrong = _other_version(module)
+            if wrong:
+                plugin.error = wrong
+                return
+            _register(self.manager, module, plugin)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+            plugin.error = f"{type(error).__name__}: {error}{_perhaps_too_old(error)}"
+            return
+        callers = self.manager.get_hookcallers(module) or []
+        plugin.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
+
+
+_in_use: ContextVar[Registry | None] = ContextVar("in_use", default=None)
+
 
 @functools.cache
 def registry() -> Registry:
     """Return the plugins that are installed, our own first."""
+    # Ours are imported first, so that what they need counts as no third-party plugin's time.
+    times = {name: _import_ms(name) for name in BUILT_IN}
     made = third_party()
-    for module in BUILT_IN:
-        _register(
-            made, Plugin(module, third_party=False), lambda m=module: importlib.import_module(m)
-        )
+    _add_built_in(made)
+    for name, spent in times.items():
+        made.plugins[name].load_ms = spent
     return Registry(
         made.manager, dict(sorted(made.plugins.items(), key=lambda p: p[1].third_party))
     )
@@ -94,34 +133,142 @@ def registry() -> Registry:
 
 def third_party() -> Registry:
     """Return the installed third-party plugins alone, without loading numpy for our own."""
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
-    made = Registry(manager)
+    made = _empty()
     if os.environ.get("FTADVISE_NO_PLUGINS", "") not in ("", "0"):
         return made
     blocked = {name.strip() for name in os.environ.get("FTADVISE_BLOCK_PLUGINS", "").split(",")}
     for entry in entrypoints.entry_points(GROUP):
-        plugin = Plugin(entry.name, version=entry.version)
+        plugin = Plugin(entry.name, version=entry.version, distribution=entry.distribution)
         if entry.name in blocked:
             plugin.error = "blocked by FTADVISE_BLOCK_PLUGINS"
             made.plugins[entry.name] = plugin
+        elif entry.name in made.plugins or entry.name in BUILT_IN:
+            plugin.name = f"{entry.name} of {entry.distribution}"
+            plugin.error = f"another plugin is called {entry.name}, too, and was found first"
+            made.plugins[plugin.name] = plugin
         else:
-            _register(made, plugin, entry.load)
+            made.add(plugin, entry.load)
     return made
 
 
-def _register(made: Registry, plugin: Plugin, load: Any) -> None:
-    made.plugins[plugin.name] = plugin
+@contextlib.contextmanager
+def only(**modules: object) -> Generator[Registry]:
+    """Have our own plugins and these in use, and no others, while the block lasts.
+
+    For checks of a plugin that must not depend on what else is installed.
+
+    Args:
+        modules: Modules, or any objects with hooks, by the name of the plugin.
+    """
+    made = _empty()
+    _add_built_in(made)
+    for name, module in modules.items():
+        made.add(Plugin(name), functools.partial(_itself, module))
+    token = _in_use.set(made)
     try:
-        module = load()
-        made.manager.register(module, plugin.name)
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises
-        plugin.error = f"{type(error).__name__}: {error}"
-        return
-    callers = made.manager.get_hookcallers(module) or []
-    plugin.hooks = tuple(sorted(caller.name for caller in callers))
+        yield made
+    finally:
+        _in_use.reset(token)
 
 
 def collect(hook: str) -> list[Any]:
     """Return what all installed plugins give for `hook`."""
-    return registry().collect(hook)
+    return (_in_use.get() or registry()).collect(hook)
+
+
+def hook_names() -> tuple[str, ...]:
+    """Return the names of all hooks."""
+    return tuple(name for name, value in vars(hookspecs).items() if hasattr(value, _MARK))
+
+
+def _empty() -> Registry:
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    return Registry(manager)
+
+
+def _add_built_in(made: Registry) -> None:
+    for name in BUILT_IN:
+        made.add(Plugin(name, third_party=False), functools.partial(importlib.import_module, name))
+
+
+def _import_ms(name: str) -> float:
+    """Import a module, and return how many milliseconds it took; a failure is left to `add`."""
+    start = time.perf_counter()
+    with contextlib.suppress(Exception):
+        importlib.import_module(name)
+    return 1000.0 * (time.perf_counter() - start)
+
+
+def _itself(module: object) -> object:
+    return module
+
+
+def _register(manager: pluggy.PluginManager, module: object, plugin: Plugin) -> None:
+    """Register a module, and turn what pluggy warns of into notes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        manager.register(module, plugin.name)
+    told = [str(one.message) for one in caught]
+    plugin.notes = (*dict.fromkeys(told), *_strays(manager, module))
+    try:
+        for one in caught:
+            _warn_once(plugin.name, one)
+    except Warning:  # where warnings are errors
+        manager.unregister(module)
+        raise
+
+
+_warned: set[tuple[str, str]] = set()
+
+
+def _warn_once(name: str, warning: warnings.WarningMessage) -> None:
+    """Repeat a warning where the plugin's author sees it, once however often it is loaded."""
+    key = (name, str(warning.message))
+    if key not in _warned:
+        _warned.add(key)
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+def _other_version(module: object) -> str:
+    """Say why a module was written for hooks that we do not have; nothing where it was not."""
+    wanted = getattr(module, "FTADVISE_API", None)
+    if wanted is not None and not isinstance(wanted, int):
+        return f"its FTADVISE_API is {wanted!r}, not a whole number"
+    if wanted is None or hookspecs.OLDEST_API <= wanted <= hookspecs.API:
+        return ""
+    ours = f"{hookspecs.OLDEST_API} to {hookspecs.API}"
+    ours = ours if hookspecs.OLDEST_API < hookspecs.API else str(hookspecs.API)
+    which = "ftadvise" if wanted > hookspecs.API else "the plugin"
+    return (
+        f"it was written for version {wanted} of the hooks, and this ftadvise has version {ours}: "
+        f"upgrade {which}"
+    )
+
+
+def _perhaps_too_old(error: Exception) -> str:
+    """Say, of a failed import from ftadvise, that the plugin may need a newer one."""
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "ftadvise":
+        from ftadvise import __version__
+
+        return f" (this is ftadvise {__version__}: does the plugin need a newer one?)"
+    return ""
+
+
+def _strays(manager: pluggy.PluginManager, module: object) -> Iterator[str]:
+    """Name the functions that were meant as hooks and are none: misspelt, or not marked."""
+    known = hook_names()
+    marked = manager.get_hookcallers(module) or []
+    for caller in marked:
+        optional = any(i.optionalhook for i in caller.get_hookimpls() if i.plugin is module)
+        if not caller.has_spec() and not optional:
+            import difflib
+
+            close = difflib.get_close_matches(caller.name, known, n=1)
+            guess = f"; did you mean {close[0]}?" if close else ""
+            yield f"{caller.name} is no hook, and nothing calls it{guess}"
+    names = {caller.name for caller in marked}
+    own = getattr(module, "__name__", None)
+    for name, value in getattr(module, "__dict__", {}).items():
+        if name in known and name not in names and getattr(value, "__module__", "") == own:
+            yield f"{name} is not marked with @ftadvise.hookimpl, and nothing calls it"

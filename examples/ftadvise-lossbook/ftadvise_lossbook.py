@@ -4,8 +4,8 @@
     1  2.31  2.40
     2  1.72  2.05
 
-The two files of this folder are all that a plugin needs: this module, and a pyproject.toml that
-names it under the entry points of `ftadvise`.
+This is what `ftadvise plugins new lossbook --kind reader` writes, but for `read`, which builds its
+`Run` itself: for formats that leave nothing to be found out.
 """
 
 from __future__ import annotations
@@ -15,12 +15,23 @@ from ftadvise.errors import LogError
 from ftadvise.readers.source import Reader, Source
 from ftadvise.run import Run, Series, as_floats
 
-MARK = b"# lossbook 1"
+FTADVISE_API = 1  # the version of ftadvise's hooks that this is written for
+
+MARK = "# lossbook 1"
+
+# A small log as it is in the wild: `ftadvise plugins check` and the tests read it.
+SAMPLE = f"""{MARK}
+1  2.31  2.40
+2  1.72  2.05
+3  1.31  1.96
+4  1.02  1.95
+5  0.80  2.01
+"""
 
 
 def sniff(source: Source) -> float:
     """Be sure when the first line says so, and not at all otherwise."""
-    return 1.0 if source.head.startswith(MARK) else 0.0
+    return 1.0 if source.head.startswith(MARK.encode()) else 0.0
 
 
 def read(source: Source) -> list[Run]:
@@ -44,7 +55,15 @@ def read(source: Source) -> list[Run]:
     ]
 
 
+READER = Reader(
+    name="lossbook",
+    description="lossbooks: epoch, train loss and eval loss a line",
+    sniff=sniff,
+    read=read,
+)
+
+
 @ftadvise.hookimpl
 def register_readers() -> list[Reader]:
     """Give ftadvise the reader."""
-    return [Reader("lossbook", "lossbooks: epoch, train loss and eval loss a line", sniff, read)]
+    return [READER]

@@ -1,9 +1,7 @@
 """A family for the TinyStories models: GPT-Neo, told stories only, without a chat format.
 
-The two files of this folder are all that a plugin needs: this module, and a pyproject.toml that
-names it under the entry points of `ftadvise`. Its test is one line:
-
-    check_family(TINY_STORIES)
+This is what `ftadvise plugins new tinyfamily --kind family` writes, filled in for one family; it
+brings no recipe for a fine-tune.
 """
 
 from __future__ import annotations
@@ -11,6 +9,9 @@ from __future__ import annotations
 import ftadvise
 from ftadvise.families import ModelFamily
 
+FTADVISE_API = 1  # the version of ftadvise's hooks that this is written for
+
+# What the model has to say stands between the marks `generation`, its end of turn included.
 TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}"

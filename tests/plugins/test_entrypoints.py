@@ -12,7 +12,8 @@ from ftadvise.entrypoints import entry_points
 
 @pytest.mark.parametrize("group", ["console_scripts", "pytest11", "ftadvise", "no such group"])
 def test_the_installed_entry_points_are_those_of_importlib_metadata(group: str) -> None:
-    expected = {(e.name, e.value) for e in importlib.metadata.entry_points(group=group)}
+    installed = importlib.metadata.entry_points(group=group)
+    expected = {(e.name, f"{e.module}:{e.attr}" if e.attr else e.module) for e in installed}
     assert {(e.name, e.value) for e in entry_points(group)} == expected
 
 

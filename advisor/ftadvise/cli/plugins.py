@@ -1,7 +1,8 @@
-"""`ftadvise plugins`: what is installed, and what each plugin adds."""
+"""`ftadvise plugins`: what is installed, whether it keeps its promises, and how to begin one."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,117 +10,170 @@ import click
 from ftadvise.cli.output import write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    from ftadvise.plugins import Plugin, Registry
+    from ftadvise.plugins import Plugin
+    from ftadvise.testing.whole_plugins import Outcome
 
-# What the things that a hook gives are called, and which attribute names them.
-_NOUNS = {
-    "register_readers": ("readers", "name"),
-    "register_laws": ("laws", "name"),
-    "register_stop_policies": ("stop policies", "name"),
-    "register_rules": ("rules", "code"),
-    "register_model_families": ("model families", "name"),
-    "register_commands": ("commands", "name"),
-}
-
-Gives = dict[str, dict[str, dict[str, str]]]
-"""By plugin and kind of thing: the names of what it adds, each with its description, or ""."""
-
-_WIDTH = 80
+_FORMAT = click.option(
+    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True
+)
+_TIMES = click.option("--times", is_flag=True, help="Show how long each took to be imported.")
+_KINDS = ("reader", "family", "law", "policy", "rule")
 
 
-@click.command(name="plugins")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
-def command(form: str) -> None:
-    """List the plugins and what each of them adds.
+@click.group(name="plugins", invoke_without_command=True)
+@_FORMAT
+@_TIMES
+@click.pass_context
+def command(ctx: click.Context, form: str, times: bool) -> None:
+    """List the plugins and what each of them adds; check one, or begin one of your own.
 
     To leave one out, set FTADVISE_BLOCK_PLUGINS=NAME; FTADVISE_NO_PLUGINS=1 leaves out all but
     what is built in.
     """
+    if ctx.invoked_subcommand is None:
+        _list(form, times)
+
+
+@command.command(name="list")
+@_FORMAT
+@_TIMES
+def list_(form: str, times: bool) -> None:
+    """List the plugins and what each of them adds."""
+    _list(form, times)
+
+
+def _list(form: str, times: bool) -> None:
     from ftadvise import plugins
+    from ftadvise.cli import plugin_lines
 
     registry = plugins.registry()
-    gives = _gives(registry)
+    gives = plugin_lines.all_gives(registry)
     entries = list(registry.plugins.values())
     if form == "text":
-        write(_text(entries, gives))
+        write(plugin_lines.listed(entries, gives, times))
         return
+    rows = [plugin_lines.as_dict(entry, gives.get(entry.name, {})) for entry in entries]
+    _write_json("ftadvise.plugins/1", {"plugins": rows})
+
+
+@command.command(name="new")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(_KINDS), required=True, help="What it adds.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    default=Path(),
+    help="The folder in which its own is made; the one you are in when left out.",
+)
+@_FORMAT
+def new(name: str, kind: str, into: Path, form: str) -> None:
+    """Write the package of a new plugin, called NAME.
+
+    It is a working example of its kind, with tests, in a folder of its own, ftadvise-NAME. Nothing is
+    written over.
+    """
+    from ftadvise.authoring import new_plugin
+    from ftadvise.cli import plugin_lines
+
+    made = new_plugin(name, kind, into)
+    if form == "json":
+        body = {
+            "name": made.names.name,
+            "kind": kind,
+            "path": str(made.folder),
+            "files": list(made.files),
+        }
+        _write_json("ftadvise.plugins.new/1", body)
+        return
+    write(plugin_lines.begun(made, kind))
+
+
+@command.command(name="check")
+@click.argument("plugin", metavar="[NAME|PATH]", required=False)
+@click.option(
+    "--log",
+    "logs",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    multiple=True,
+    help="A log that a reader of the plugin reads; may be given again.",
+)
+@_FORMAT
+@click.pass_context
+def check(ctx: click.Context, plugin: str | None, logs: tuple[Path, ...], form: str) -> None:
+    """Check that plugins keep what ftadvise relies on.
+
+    NAME is an installed plugin, PATH a module or a folder with a pyproject.toml; all that are
+    installed are checked when neither is given. A reader is checked on a log in its format: what
+    --log names, or the SAMPLE in its module.
+
+    Exits with 1 when a promise is broken, with 2 when there is no such plugin.
+    """
+    from ftadvise.cli import plugin_lines
+
+    broken = False
+    rows: list[dict[str, Any]] = []
+    for entry, outcomes in _checked(ctx, plugin, logs):
+        broken = broken or any(one.problem for one in outcomes)
+        if form == "json":
+            rows.append(plugin_lines.checked_dict(entry, outcomes))
+        else:
+            write(plugin_lines.checked(entry, outcomes))
+    if form == "json":
+        _write_json("ftadvise.plugins.check/1", {"plugins": rows})
+    else:
+        write("A promise is broken." if broken else "All promises are kept.")
+    ctx.exit(1 if broken else 0)
+
+
+def _checked(
+    ctx: click.Context, plugin: str | None, logs: tuple[Path, ...]
+) -> Iterator[tuple[Plugin, list[Outcome]]]:
+    """Check one plugin or all that are installed, each as soon as it is asked for."""
+    from ftadvise import plugins
+    from ftadvise.testing.importing import modules_at
+    from ftadvise.testing.whole_plugins import Outcome, check_plugin
+
+    taken = _own_commands(ctx)
+    registry = plugins.registry()
+    installed = {name: entry for name, entry in registry.plugins.items() if entry.third_party}
+    if plugin is not None and plugin not in installed:
+        if plugin in registry.plugins or not Path(plugin).exists():
+            raise _unknown(plugin, list(installed))
+        for name, module in modules_at(Path(plugin)).items():
+            yield plugins.Plugin(name), check_plugin(module, name, logs, taken)
+        return
+    for name, entry in installed.items() if plugin is None else [(plugin, installed[plugin])]:
+        module = registry.manager.get_plugin(name)
+        if module is None:
+            yield entry, [Outcome("plugin", name, f"not in use: {entry.error}")]
+        else:
+            yield entry, check_plugin(module, name, logs, taken)
+
+
+def _unknown(name: str, installed: list[str]) -> Exception:
+    import difflib
+
+    from ftadvise.cli.messages import Unknown
+
+    close = difflib.get_close_matches(name, installed, n=1)
+    guess = f"Did you mean {close[0]}? " if close else ""
+    there = ", ".join(installed) or "none"
+    return Unknown("plugin", name, f"{guess}Installed: {there}. A path works, too.")
+
+
+def _own_commands(ctx: click.Context) -> set[str]:
+    """Return the names of ftadvise's own commands, which no plugin can take."""
+    main = ctx.find_root().command
+    if not isinstance(main, click.Group):
+        return set()
+    return set(main.list_commands(ctx.find_root())) - set(main.commands)
+
+
+def _write_json(schema: str, body: dict[str, Any]) -> None:
     from ftadvise.reports import jsonout
 
-    rows = [
-        {
-            "name": entry.name,
-            "version": entry.version,
-            "third_party": entry.third_party,
-            "hooks": list(entry.hooks),
-            "gives": {noun: list(things) for noun, things in gives.get(entry.name, {}).items()},
-            "error": entry.error,
-        }
-        for entry in entries
-    ]
-    write(jsonout.dumps({"schema": "ftadvise.plugins/1", "plugins": rows}))
-
-
-def _gives(registry: Registry) -> Gives:
-    """Ask every plugin for what it adds, by plugin and hook."""
-    found: Gives = {}
-    for hook, (noun, attribute) in _NOUNS.items():
-        for implementation in getattr(registry.manager.hook, hook).get_hookimpls():
-            entry = registry.plugins[implementation.plugin_name]
-            try:
-                names = _names(implementation.function, hook, attribute)
-            except Exception as error:  # noqa: BLE001 - named in the list like all failures
-                entry.error = entry.error or f"{hook}: {type(error).__name__}: {error}"
-                continue
-            found.setdefault(entry.name, {})[noun] = names
-    return found
-
-
-def _names(function: Callable[..., Any], hook: str, attribute: str) -> dict[str, str]:
-    """Return the names of what a hook adds, with their descriptions."""
-    if hook == "register_commands":
-        scratch = click.Group()
-        function(scratch)
-        return dict.fromkeys(sorted(scratch.commands), "")
-    return {
-        str(getattr(thing, attribute)): str(getattr(thing, "description", ""))
-        for thing in function()
-    }
-
-
-def _text(entries: list[Plugin], gives: Gives) -> str:
-    from ftadvise.reports.wrapping import wrap
-    from ftadvise.text import clean
-
-    lines: list[str] = []
-    for entry in entries:
-        origin = clean(entry.version, 40) if entry.third_party else "built in"
-        lines.append(f"{clean(entry.name)} {origin}".rstrip())
-        for noun, things in gives.get(entry.name, {}).items():
-            if any(things.values()):
-                lines += [f"  {noun}:", *_described(things)]
-                continue
-            shown = ", ".join(clean(name, 60) for name in things) or "none"
-            lines += wrap(f"{noun}: {shown}", _WIDTH, "  ", "    ")
-        if entry.error:
-            lines += wrap(f"not in use: {clean(entry.error, 500)}", _WIDTH, "  ", "    ")
-    hint = (
-        "Leave one out with FTADVISE_BLOCK_PLUGINS=NAME, all but what is built in with "
-        "FTADVISE_NO_PLUGINS=1."
-    )
-    return "\n".join([*lines, "", *wrap(hint, _WIDTH)])
-
-
-def _described(things: dict[str, str]) -> list[str]:
-    """Return names and descriptions in two columns."""
-    from ftadvise.reports.wrapping import wrap
-    from ftadvise.text import clean
-
-    names = [clean(name, 30) for name in things]
-    size = max(map(len, names))
-    lines: list[str] = []
-    for name, description in zip(names, things.values(), strict=True):
-        first, later = f"    {name:<{size}}  ", " " * (size + 6)
-        lines += wrap(clean(description, 200), _WIDTH, first, later) or [first.rstrip()]
-    return lines
+    write(jsonout.dumps({"schema": schema, **body}))

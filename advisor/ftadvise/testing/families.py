@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftadvise.families import RECIPE_KEYS
+from ftadvise.families import RECIPE_KEYS, ModelFamily
 from ftadvise.templates import answers, with_visible_marks, without_marks
-from ftadvise.testing.promises import require
+from ftadvise.testing.promises import require, require_name, require_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ftadvise.families import ModelFamily, Recipe
+    from ftadvise.families import Recipe
 
 
 def check_family(family: ModelFamily, tokenizer: Any = None) -> None:
@@ -28,8 +28,8 @@ def check_family(family: ModelFamily, tokenizer: Any = None) -> None:
     Raises:
         AssertionError: The family breaks a promise.
     """
-    what = family.name or "the family"
-    require(bool(family.name) and family.name == family.name.lower(), "the name is lower case")
+    require_type(family, ModelFamily, "register_model_families")
+    what = require_name(family.name, "family")
     require(bool(family.model_types), f"{what}: no model_types, so that it would match nothing")
     require(all(h == h.lower() for h in family.name_hints), f"{what}: name_hints are lower case")
     _check_recipe(family.defaults, family.default_sources, f"{what}: defaults")

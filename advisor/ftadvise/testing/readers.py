@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,11 +13,11 @@ import numpy as np
 from ftadvise.errors import LogError
 from ftadvise.readers.source import Reader, Source
 from ftadvise.run import LearningRates, Run, Series
-from ftadvise.testing.promises import require
+from ftadvise.testing.promises import answer, require, require_name, require_type
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     _StrPath = str | os.PathLike[str]
 
@@ -41,10 +42,9 @@ def check_reader(
     Raises:
         AssertionError: The reader breaks a promise.
     """
-    require(bool(reader.name) and reader.name == reader.name.lower(), "the name is lower case")
-    require(bool(reader.description), "the description says what it reads")
     good = [Path(path) for path in good_paths]
     require(bool(good), "at least one good path is needed")
+    check_reader_on_garbage(reader, good)
     for path in good:
         source = Source(path)
         require(_sniffed(reader, source, str(path)) > 0, f"{path}: sniff does not know it")
@@ -52,6 +52,8 @@ def check_reader(
         require(bool(runs), f"{path}: refused, though it is a good file")
         for run in runs:
             _check_run(run, str(path))
+        if reader.gather is not None:
+            _check_gathered(reader.gather, path)
     for path in map(Path, bad_paths):
         try:
             source = Source(path)
@@ -59,9 +61,37 @@ def check_reader(
             continue
         _sniffed(reader, source, str(path))
         require(not _runs(reader, source, str(path)), f"{path}: read, though it is a bad file")
+
+
+def check_reader_on_garbage(reader: Reader, good: Iterable[_StrPath] = ()) -> None:
+    """Check what can be checked of `reader` without knowing its format.
+
+    It has to have a name and a description, and to survive random bytes and damaged files.
+
+    Args:
+        reader: The reader to check.
+        good: Files in its format, which are cut off anywhere and spoilt.
+
+    Raises:
+        AssertionError: The reader breaks a promise.
+    """
+    require_type(reader, Reader, "register_readers")
+    require_name(reader.name, "reader")
+    require(bool(reader.description), f"reader {reader.name}: no description says what it reads")
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in _garbage(good):
+        for name, content in _garbage([Path(path) for path in good]):
             _check_garbage(reader, Path(folder) / "log", name, content)
+
+
+def _check_gathered(gather: Callable[[Path], Sequence[Path]], path: Path) -> None:
+    files: Any = answer(f"{path}: gather", gather, path)
+    known = isinstance(files, Sequence) and not isinstance(files, str)
+    listed = cast("list[object]", list(files)) if known else []  # pyright: ignore[reportUnknownArgumentType]
+    whole = all(isinstance(file, Path) and file.is_file() for file in listed)
+    require(
+        path in listed and whole and len(set(listed)) == len(listed),
+        f"{path}: gather returned {files!r}, not the files of its run with itself among them",
+    )
 
 
 def _garbage(good: list[Path]) -> Iterable[tuple[str, bytes]]:
