@@ -29,10 +29,11 @@ class FtadviseError(Exception):
 class LogError(FtadviseError):
     """A log cannot be read: it is missing, broken, or holds no loss history.
 
-    Codes: FT401 no such file, FT402 empty, FT403 a Git LFS pointer instead of the file, FT404 not
-    in any known format or broken, FT405 no loss history, FT406 metrics but no loss, FT407 over a
-    size limit, FT408 not a regular file, FT409 no run or no series of that name, FT410 nothing more was
-    written while it was waited for.
+    Codes: FT401 no such file, or one that cannot be opened, FT402 an empty file, FT403 a Git LFS
+    pointer instead of the file, FT404 a file in no known format, or a broken one, FT405 no loss
+    history, FT406 metrics without a loss, FT407 a file over a size limit, FT408 not a regular file,
+    FT409 no run or no series of that name, FT410 a log to which nothing more was written while it
+    was waited for.
     """
 
     default_code = "FT404"

@@ -33,16 +33,25 @@ def loaded_by(shell: Shell, *args: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_load_nothing_heavy(shell: Shell, option: str) -> None:
-    assert loaded_by(shell, option) == []
+LIGHT = ["--help", "--version", "analyze --help", "rule", "rule FT101", "env", "completion zsh"]
 
 
-@pytest.mark.parametrize("args", [["rule", "FT101"], ["plugins"]])
-def test_rule_and_plugins_load_neither_torch_nor_transformers(
-    shell: Shell, args: list[str]
-) -> None:
-    assert not {"torch", "transformers", "pandas"} & set(loaded_by(shell, *args))
+@pytest.mark.parametrize("line", LIGHT)
+def test_what_needs_no_numbers_loads_nothing_heavy(shell: Shell, line: str) -> None:
+    assert loaded_by(shell, *line.split()) == []
+
+
+def test_completing_a_code_loads_nothing_heavy(shell: Shell) -> None:
+    program = _LOADED.format(args=(), names=HEAVY)
+    words = {"COMP_WORDS": "ftadvise analyze --select FT2", "COMP_CWORD": "3"}
+    done = shell("-c", program, _FTADVISE_COMPLETE="bash_complete", **words)
+    *offered, loaded = done.stdout.splitlines()
+    assert "plain,FT201" in offered, done.stderr
+    assert json.loads(loaded) == []
+
+
+def test_plugins_loads_neither_torch_nor_transformers(shell: Shell) -> None:
+    assert not {"torch", "transformers", "pandas"} & set(loaded_by(shell, "plugins"))
 
 
 def test_analyze_loads_neither_torch_nor_pandas(shell: Shell) -> None:

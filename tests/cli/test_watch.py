@@ -337,6 +337,55 @@ def test_a_terminal_is_repainted_in_place_and_gets_its_cursor_back(
     assert "Traceback" not in third + last
 
 
+def ended(child: int, seconds: float = 20.0) -> int:
+    """Return the exit code of a process that has to end by itself."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    raise AssertionError(f"process {child} has not ended")
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_terminal_that_takes_nothing_does_not_keep_a_watch_from_ending(log: Path) -> None:
+    log.write_text(state_until(240))
+    with terminal(log) as (child, side):
+        until(side, "forecast (90")
+        os.write(side, b"\x13")  # Ctrl-S
+        log.write_text(state_until(300))
+        time.sleep(1.0)  # ten looks: by now it waits in the middle of a picture
+        os.kill(child, signal.SIGTERM)
+        assert ended(child) == 143
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_watch_that_was_stopped_for_writing_in_the_background_ends_when_it_is_told_to(
+    log: Path,
+) -> None:
+    log.write_text(state_until(240))
+    shell = (
+        f"stty tostop; set -m; {sys.executable} -m ftadvise watch {log} --interval 0.1 & "
+        "wait $!; echo first $?; kill -TERM $!; kill -CONT $!; "
+        "for i in {1..100}; do kill -0 $! || break; sleep 0.1; done; wait $!; echo code $? is"
+    )
+    child, side = pty.fork()
+    if child == 0:
+        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME")}
+        kept |= {"PYTHONPATH": str(ROOT / "advisor"), "PYTHONUTF8": "1", "TERM": "xterm"}
+        os.execve("/bin/bash", ["bash", "-c", shell], kept)
+    try:
+        said = until(side, " is\r\n", 60.0)
+        assert f"first {128 + signal.SIGTTOU}" in said, "it has to be stopped in its first line"
+        assert "code 143 is" in said
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(side)
+
+
 @pytest.mark.filterwarnings("ignore:This process")
 def test_no_color_and_a_dumb_terminal_are_respected(log: Path) -> None:
     log.write_text(state_until(480))

@@ -16,6 +16,8 @@ _COMMANDS = {
     "history": "Remember runs, and say how good the advice on them was.",
     "rule": "Explain the code of a finding or an error.",
     "plugins": "List the plugins and what each of them adds.",
+    "env": "Say what is installed, for the report of a bug.",
+    "completion": "Print the script that lets a shell complete our words.",
 }
 
 

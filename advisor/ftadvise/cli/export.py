@@ -13,7 +13,13 @@ TOOLS = ("ftadvise", "hf", "trl", "axolotl", "llama-factory", "lightning", "kera
 
 @click.command(name="export")
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path())
-@click.option("--to", "tool", type=click.Choice(TOOLS), required=True, help="Whose settings.")
+@click.option(
+    "--to",
+    "tool",
+    type=click.Choice(TOOLS),
+    required=True,
+    help="The trainer that the settings are for.",
+)
 @click.option("-o", "--output", type=click.Path(), help="Write to a file instead of stdout.")
 @options.reading
 @click.option(

@@ -33,11 +33,14 @@ class LazyGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
         """Run the command line and exit with 0 (done), 1 (`--check`) or 2 (cannot)."""
         given = sys.argv[1:] if args is None else list(args)
-        args = [arg for arg in given if arg != "--debug"] or ["--help"]
-        debug = "--debug" in given or os.environ.get("FTADVISE_DEBUG", "") not in ("", "0")
+        options = given[: given.index("--")] if "--" in given else given
+        names = given[len(options) :]  # after -- a name may look like an option
+        args = [*(arg for arg in options if arg != "--debug"), *names] or ["--help"]
+        debug = "--debug" in options or os.environ.get("FTADVISE_DEBUG", "") not in ("", "0")
         messages.debugging.set(debug)
         try:
             extra["standalone_mode"] = False
+            extra.setdefault("obj", tuple(given))  # for a report that names the command line
             code = super().main(args, *rest, **extra)
         except click.Abort:
             sys.exit(130)
@@ -64,7 +67,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that was asked for, or say which one may have been meant."""
         name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
+        missing = not name.startswith("-") and self.get_command(ctx, name) is None
+        if missing and not ctx.resilient_parsing:  # which is how words are completed
             raise messages.Unknown("command", name, _meant(name, self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 

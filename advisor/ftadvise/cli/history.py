@@ -121,7 +121,14 @@ def _prediction(path: str) -> Prediction:
 
 
 @command.command(name="list")
-@click.option("--limit", type=click.IntRange(min=1), default=_SHOWN, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=_SHOWN,
+    show_default=True,
+    metavar="N",
+    help="Runs to list at most.",
+)
 @_FORMAT
 def list_(limit: int, form: str) -> None:
     """List what is remembered, the newest first."""

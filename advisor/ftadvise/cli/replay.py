@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftadvise.cli import options
+from ftadvise.cli import completing, options
 from ftadvise.cli.output import write
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ CUSTOMARY = (
     "specs",
     multiple=True,
     metavar="SPEC",
+    shell_complete=completing.policy,
     help="A policy such as transformers:patience=3,threshold=0.001; may be given several times. "
     "Without it, the customary ones.",
 )

@@ -7,31 +7,45 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftadvise.cli import completing
 from ftadvise.cli.output import look, write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftadvise.rules.case import Rule
 
 
 @click.command(name="rule")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=completing.code)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
 def command(code: str | None, form: str) -> None:
     """Explain the CODE of a finding or an error, or list the codes of all findings."""
-    from ftadvise.rules import all_rules, rule_by_code
+    from ftadvise.rules.documented import documented
 
-    if code is not None:
-        wanted = code.strip().upper()
-        means = _error(wanted)
-        if means:
-            told = {"code": wanted, "kind": "error", "means": means}
-            write(_json_of(told) if form == "json" else "\n".join([f"{wanted} error", "", *means]))
-            return
-        rule = rule_by_code(code)
-        write(_json_of(_as_dict(rule)) if form == "json" else _page(rule))
+    if code is None:
+        rules = _with_plugins(documented())
+        write(_json_of([_as_dict(rule) for rule in rules]) if form == "json" else _list(rules))
         return
-    rules = all_rules()
-    write(_json_of([_as_dict(rule) for rule in rules]) if form == "json" else _list(rules))
+    wanted = code.strip().upper()
+    ours = {rule.code: rule for rule in documented()}
+    means = [] if wanted in ours else _error(wanted)
+    if means:
+        told = {"code": wanted, "kind": "error", "means": means}
+        write(_json_of(told) if form == "json" else "\n".join([f"{wanted} error", "", *means]))
+        return
+    from ftadvise.rules import rule_among
+
+    rule = ours.get(wanted) or rule_among(code, _with_plugins(ours.values()))
+    write(_json_of(_as_dict(rule)) if form == "json" else _page(rule))
+
+
+def _with_plugins(ours: Iterable[Rule]) -> list[Rule]:
+    """Return our rules and those of plugins by code, without loading what ours need."""
+    from ftadvise import plugins
+    from ftadvise.rules import merged
+
+    return merged(plugins.third_party().collect("register_rules"), ours)
 
 
 def _error(code: str) -> list[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import select
+import signal
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Self
@@ -61,6 +65,30 @@ class Screen:
             parts.append("\n" if same else f"{line}\x1b[K\n")
         _send("".join([*parts, "\x1b[J", _WRAP]))
         self._shown, self._size = lines, (columns, rows)
+
+
+def restore_at_once() -> None:
+    """Show the cursor of the terminal unless that would have to be waited for.
+
+    A terminal that was stopped (Ctrl-S), that nobody reads from, or whose foreground is another's,
+    takes nothing; who has been told to end must not wait for it. A file description of its own is
+    written to, as one that does not wait: the shell shares the other one.
+    """
+    if sys.platform == "win32":
+        return
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a background process may write these few bytes
+    text, descriptor = (_WRAP + _SHOW).encode(), sys.stdout.fileno()
+    with contextlib.suppress(OSError):
+        try:
+            own = os.open(
+                os.ttyname(descriptor), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            )
+        except OSError:  # a terminal without a name here, as in some containers
+            if select.select([], [descriptor], [], 0)[1]:
+                os.write(descriptor, text)
+            return
+        with contextlib.closing(os.fdopen(own, "wb", buffering=0)) as terminal:
+            terminal.write(text)
 
 
 def _rows(line: str, columns: int) -> int:

@@ -60,7 +60,7 @@ _STEP = 0.25  # seconds between two looks at the size of the terminal
     type=float,
     callback=options.above_zero,
     metavar="PRICE",
-    help="Of the training; shows cost and tokens.",
+    help="Price of an hour of training; shows what the run costs, and its tokens.",
 )
 @options.series
 @click.option("--width", type=click.IntRange(min=NARROWEST), help="Columns of the picture.")

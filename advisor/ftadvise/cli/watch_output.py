@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ftadvise.cli import messages
 from ftadvise.cli.output import look, write
-from ftadvise.cli.screen import Screen
+from ftadvise.cli.screen import Screen, restore_at_once
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
@@ -128,9 +128,9 @@ class Picture(Output):
     def __enter__(self) -> None:
         """Hide the cursor; a signal that ends the program has to show it again."""
         if self._screen is not None:
-            self._screen.__enter__()
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(signal.SIGTERM, _leave)
+            self._screen.__enter__()
 
     def __exit__(
         self,
@@ -176,4 +176,6 @@ class Picture(Output):
 
 
 def _leave(*_: object) -> NoReturn:
-    raise SystemExit(143)  # through every `finally`, so that the cursor is shown again
+    restore_at_once()
+    # Without what Python does at its end: it would wait to write out what a terminal does not take.
+    os._exit(128 + signal.SIGTERM)

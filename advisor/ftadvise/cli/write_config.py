@@ -57,7 +57,7 @@ def options(command: _F) -> _F:
         "--to",
         "tool",
         type=click.Choice(TOOLS),
-        help="Whose YAML that is.  [default: found out from its keys]",
+        help="The tool that YAML is for.  [default: found out from its keys]",
     )
     @wraps(command)
     def with_target(

@@ -10,9 +10,10 @@ BY_HAND = "`ftadvise export LOG --to TOOL` prints the settings to paste by hand"
 class ConfigFileError(FtadviseError):
     """A configuration file that cannot be changed safely; nothing was written.
 
-    Codes: FT431 no file that can be read, FT432 not UTF-8, FT433 not YAML, FT434 written in a way
-    that cannot be edited safely, FT435 for a tool that is not recognised, FT436 PyYAML is not
-    installed, FT438 cannot be written, or was changed by somebody else meanwhile.
+    Codes: FT431 no file that can be read, FT432 a file that is not UTF-8, FT433 a file that is not
+    YAML, FT434 a YAML written in a way that cannot be edited safely, FT435 a YAML for a tool that is
+    not recognised, FT436 PyYAML is not installed, FT438 a file that cannot be written, or that
+    somebody else has changed meanwhile.
     """
 
     default_code = "FT434"

@@ -20,9 +20,10 @@ _ELSEWHERE = "Set FTADVISE_HISTORY to a file that can be written."
 class HistoryError(FtadviseError):
     """The history cannot be read or written.
 
-    Codes: FT421 not a history, FT422 damaged, FT423 written by a newer ftadvise, FT424 cannot be
-    opened or written (rights, a read-only or full disk), FT425 locked by another for too long,
-    FT426 no such run, FT427 a run that cannot be remembered, FT428 the history is switched off.
+    Codes: FT421 a file that is no history, FT422 a damaged history, FT423 a history written by a
+    newer ftadvise, FT424 a history that cannot be opened or written (rights, a read-only or full
+    disk), FT425 a history that another has locked for too long, FT426 no such run, FT427 a run that
+    cannot be remembered, FT428 the history is switched off.
     """
 
     default_code = "FT424"

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from ftadvise.history.failures import HistoryError
-
-VARIABLE = "FTADVISE_HISTORY"
-OFF = "off"
-NAME = "history.sqlite3"
+from ftadvise.user_data import HISTORY, OFF, history_file, history_is_kept
 
 # Write-ahead logging shares memory between the processes at a file, which those of two hosts
 # cannot; SQLite does not notice by itself (https://sqlite.org/wal.html).
@@ -48,7 +43,7 @@ _NETWORK = frozenset(
 
 def enabled() -> bool:
     """Say whether a history is kept: not with FTADVISE_HISTORY=off."""
-    return os.environ.get(VARIABLE, "").strip().lower() != OFF
+    return history_is_kept()
 
 
 def default_path() -> Path:
@@ -58,27 +53,14 @@ def default_path() -> Path:
         HistoryError: FT428 when it is switched off with `off`, FT424 when there is no home.
     """
     if not enabled():
-        hint = f"Unset {VARIABLE} to keep one again."
-        raise HistoryError(f"the history is off ({VARIABLE}=off)", code="FT428", hint=hint)
+        hint = f"Unset {HISTORY} to keep one again."
+        raise HistoryError(f"the history is off ({HISTORY}={OFF})", code="FT428", hint=hint)
     try:
-        given = os.environ.get(VARIABLE, "")
-        return Path(given).expanduser().absolute() if given else _data_folder() / NAME
+        return history_file()
     except RuntimeError:
         raise HistoryError(
-            "no home folder is known to keep the history in", hint=f"Set {VARIABLE} to a file."
+            "no home folder is known to keep the history in", hint=f"Set {HISTORY} to a file."
         ) from None
-
-
-def _data_folder() -> Path:
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA", "")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "ftadvise"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "ftadvise"
-    data = os.environ.get("XDG_DATA_HOME", "")
-    # The specification has relative paths ignored.
-    base = Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share"
-    return base / "ftadvise"
 
 
 def on_network(path: Path) -> bool:
