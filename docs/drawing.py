@@ -10,6 +10,13 @@ from html import escape
 Point = tuple[float, float]
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072b2", "#d55e00", "#009e73", "#8a8a8a", "#222222"
+# What takes the place of a colour where the reader's screen is dark.
+DARK = {
+    "#fff": "#15181e", "#ffffff": "#0f1217", INK: "#e6e6e6", "#e4e4e4": "#333a44",
+    BLUE: "#56b4e9", ORANGE: "#ff8c42", GREEN: "#3fcf9f", GREY: "#9aa0a6",
+    "#d0d7de": "#3d444d", "#f3f4f6": "#1d222a", "#6a737d": "#8b949e",
+    "#b3261e": "#ff7b72", "#1a7f37": "#56d364", "#8a6100": "#e3b341", "#0b6e8a": "#56d4dd",
+}  # fmt: skip
 LETTER = 6.7  # usual width of a letter at font size 12, in pixels
 
 
@@ -162,16 +169,32 @@ def legend(left: float, baseline: float, entries: Iterable[tuple[str, str, str]]
     return "\n".join(parts)
 
 
+def dark(parts: Iterable[str]) -> str:
+    """Return a style sheet that gives the colours in `parts` their dark counterparts at night.
+
+    The colours stand in attributes, so that what knows no style sheets shows the light picture.
+    """
+    drawn = "".join(parts)
+    rules = "".join(
+        f'[{where}="{light}"]{{{where}:{instead}}}'
+        for light, instead in DARK.items()
+        for where in ("fill", "stroke")
+        if f'{where}="{light}"' in drawn
+    )
+    return f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"
+
+
 def picture(width: int, height: int, what: str, parts: Iterable[str]) -> str:
-    """Return a whole SVG on white; `what` is read to those who cannot see it."""
+    """Return a whole SVG on white, or black at night; `what` is read to those who cannot see it."""
+    inside = [f'<rect width="{width}" height="{height}" fill="#fff"/>', *parts]
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     font = 'font-family="sans-serif" font-size="12"'
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font} role="img">',
             f"<title>{escape(what)}</title>",
-            f'<rect width="{width}" height="{height}" fill="#fff"/>',
-            *parts,
+            dark(inside),
+            *inside,
             "</svg>\n",
         ]
     )

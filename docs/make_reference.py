@@ -1,97 +1,93 @@
-"""Writes docs/reference from the code: one page per command, hook and rule.
+"""Writes docs/reference and docs/schemas from the code.
 
 usage: python docs/make_reference.py [--check]
 
-With --check nothing is written; the exit code is 1 when a page is missing, stale or left over.
+With --check nothing is written; the exit code is 1 when a file is missing, stale or left over.
+Plugins that happen to be installed are left out.
 """
 
 from __future__ import annotations
 
-import inspect
+import json
+import os
 import sys
 from pathlib import Path
 
-import click
+DOCS = Path(__file__).parent
+if str(DOCS) not in sys.path:  # also where a test loads this file by its path
+    sys.path.insert(0, str(DOCS))
 
-from ftadvise import hookspecs
-from ftadvise.cli import main as cli
-from ftadvise.rules import all_rules
-from ftadvise_trainer.commands import register_commands
+from output_schemas import file_name, schemas
+from reference_pages import (
+    api,
+    callbacks,
+    commands,
+    environment,
+    errors,
+    exit_codes,
+    families,
+    index,
+    outputs,
+    policies,
+    rules,
+    settings,
+)
+from reference_pages import hooks as hook_pages
+from reference_pages.hooks import hooks
 
-REFERENCE = Path(__file__).parent / "reference"
+__all__ = ["all_files", "hooks", "main", "stale"]
+
+_KINDS = (
+    commands,
+    settings,
+    families,
+    errors,
+    exit_codes,
+    environment,
+    policies,
+    api,
+    callbacks,
+    hook_pages,
+    outputs,
+    rules,
+    index,
+)
+_WRITTEN = (("reference", "*.md"), ("schemas", "*.json"))
 
 
-def command_pages() -> dict[str, str]:
-    """Return a page for every command, with its `--help` as it is printed."""
-    pages: dict[str, str] = {}
-    register_commands(cli)
-    root = click.Context(cli, info_name="ftadvise", max_content_width=90, terminal_width=90)
-    for name in cli.list_commands(root):
-        command = cli.get_command(root, name)
-        assert command is not None
-        context = click.Context(command, info_name=name, parent=root)
-        help_text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-        pages[f"commands/{name}.md"] = f"# ftadvise {name}\n\n```text\n{help_text}\n```\n"
-    return pages
-
-
-def hooks() -> dict[str, str]:
-    """Return the signature of every hook by its name."""
-    found: dict[str, str] = {}
-    for name, function in vars(hookspecs).items():
-        if inspect.isfunction(function) and hasattr(function, "ftadvise_spec"):
-            found[name] = f"{name}{inspect.signature(function)}"
+def all_files() -> dict[str, str]:
+    """Return every file by its path under docs."""
+    found = {f"reference/{path}": text for kind in _KINDS for path, text in kind.pages().items()}
+    for name, schema in schemas().items():
+        text = json.dumps(schema, indent=2, ensure_ascii=False)
+        found[f"schemas/{file_name(name)}"] = text + "\n"
     return found
 
 
-def hook_pages() -> dict[str, str]:
-    """Return a page for every hook."""
-    pages: dict[str, str] = {}
-    for name, signature in hooks().items():
-        doc = inspect.getdoc(getattr(hookspecs, name)) or ""
-        pages[f"hooks/{name}.md"] = f"# {name}\n\n```python\n{signature}\n```\n\n{doc}\n"
-    return pages
-
-
-def rule_pages() -> dict[str, str]:
-    """Return a page for every rule."""
-    pages: dict[str, str] = {}
-    for rule in all_rules():
-        body = inspect.cleandoc(rule.doc)
-        pages[f"rules/{rule.code}.md"] = f"# {rule.code} {rule.name}\n\n{body}\n"
-    return pages
-
-
-def all_pages() -> dict[str, str]:
-    """Return every page by its path under docs/reference, the index among them."""
-    parts = {"Commands": command_pages(), "Hooks": hook_pages(), "Findings": rule_pages()}
-    lines = ["# Reference", "", "Written by `python docs/make_reference.py`; do not edit by hand."]
-    for title, pages in parts.items():
-        lines += ["", f"## {title}", ""]
-        lines += [f"- [{text.splitlines()[0][2:]}]({path})" for path, text in pages.items()]
-    index = {"README.md": "\n".join(lines) + "\n"}
-    return index | parts["Commands"] | parts["Hooks"] | parts["Findings"]
-
-
-def stale(pages: dict[str, str]) -> list[str]:
+def stale(files: dict[str, str]) -> list[str]:
     """Return the paths that differ from what the code says, left-over ones included."""
-    there = {str(p.relative_to(REFERENCE)): p for p in REFERENCE.rglob("*.md")}
-    wrong = [p for p, text in pages.items() if p not in there or there[p].read_text() != text]
-    return wrong + [path for path in there if path not in pages]
+    there = {
+        path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8")
+        for folder, pattern in _WRITTEN
+        for path in (DOCS / folder).rglob(pattern)
+    }
+    return sorted(path for path in files.keys() | there if files.get(path) != there.get(path))
 
 
 def main() -> None:
-    """Write the pages, or check them."""
-    pages = all_pages()
+    """Write the files, or check them."""
+    os.environ["FTADVISE_NO_PLUGINS"] = "1"
+    files = all_files()
+    wrong = stale(files)
     if "--check" in sys.argv[1:]:
-        wrong = stale(pages)
-        print("\n".join(wrong) or "docs/reference is up to date")
+        print("\n".join(wrong) or "docs/reference and docs/schemas are up to date")
         sys.exit(1 if wrong else 0)
-    for path in stale(pages):
-        (REFERENCE / path).unlink(missing_ok=True)
-    for path, text in pages.items():
-        (REFERENCE / path).parent.mkdir(parents=True, exist_ok=True)
-        (REFERENCE / path).write_text(text)
+    for path in wrong:
+        if path in files:
+            (DOCS / path).parent.mkdir(parents=True, exist_ok=True)
+            (DOCS / path).write_text(files[path], encoding="utf-8")
+        else:
+            (DOCS / path).unlink()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What the pictures of the documentation show; `make_pictures.py` writes them."""

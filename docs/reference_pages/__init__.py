@@ -1,0 +1,1 @@
+"""The pages of docs/reference, one file for each kind; `make_reference.py` writes them."""
