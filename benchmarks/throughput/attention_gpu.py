@@ -1,8 +1,8 @@
 """Attention over documents on a GPU: our own kernels beside torch's, by how long documents are.
 
-usage: python benchmarks/attention_gpu.py [--tokens 32768] [--blocks]
+usage: python benchmarks/throughput/attention_gpu.py [--tokens 32768] [--blocks]
 
-A row is laid out of documents of one length, or of chats' lengths (`throughput/speed_data.py`).
+A row is laid out of documents of one length, or of chats' lengths (`speed_data.py`).
 Times are medians of 20 calls, forward and backward together, in bf16; errors are relative to
 torch's kernel. `--blocks` tries sizes of blocks for each kernel of ours.
 """
@@ -12,11 +12,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from speed_data import examples
 from torch.nn.attention.varlen import varlen_attn
 
 from ftadvise_trainer.speed import document_attention
@@ -25,7 +24,6 @@ from ftadvise_trainer.speed.document_attention import Blocks, attend_documents
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-sys.path.insert(0, str(Path(__file__).parent / "throughput"))
 HEADS = ((14, 2, 64), (12, 2, 128), (28, 4, 128), (16, 16, 64))
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 32768)
 
@@ -50,8 +48,6 @@ def main() -> None:
 
 def kinds(tokens: int) -> list[tuple[str, list[int]]]:
     """Return rows of documents, with their names."""
-    from speed_data import examples
-
     chats = [len(example["input_ids"]) for example in examples(4000, 1000, 2048)]
     mixed = list(itertools.takewhile(lambda n: n > 0, filled(chats, tokens)))
     same = [(f"{n:,} each", [n] * (tokens // n)) for n in LENGTHS if n <= tokens]
@@ -95,7 +91,8 @@ def compared(heads: int, keys: int, width: int, lengths: list[int]) -> str:
         return found
 
     def ours() -> torch.Tensor:
-        return attend_documents(*tensors, ends)
+        query, key, value = tensors
+        return attend_documents(query, key, value, ends)
 
     results = [both(way, tensors, above)() for way in (theirs, ours)]
     apart = max(
@@ -123,7 +120,8 @@ def median(run: Callable[[], object], times: int = 20) -> float:
     """Return the milliseconds that the device takes."""
     found: list[float] = []
     for _ in range(times + 3):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        event: Any = torch.cuda.Event  # has no types
+        begin, end = event(enable_timing=True), event(enable_timing=True)
         begin.record()
         run()
         end.record()
@@ -135,7 +133,8 @@ def median(run: Callable[[], object], times: int = 20) -> float:
 def try_blocks(heads: int, keys: int, width: int, tokens: int) -> None:
     """Print the best five sizes of blocks of each kernel, in milliseconds of a whole layer."""
     tensors, above, ends = layer(heads, keys, width, dict(kinds(tokens))["chats"])
-    run = both(lambda: attend_documents(*tensors, ends), tensors, above)
+    query, key, value = tensors
+    run = both(lambda: attend_documents(query, key, value, ends), tensors, above)
     wide = list(itertools.product((64, 128), (32, 64), (4, 8), (2, 3, 4)))
     narrow = list(itertools.product((32, 64), (64, 128), (4, 8), (2, 3)))
     for name, sizes in (("FORWARD", wide), ("QUERIES", wide), ("KEYS", narrow)):
