@@ -6,8 +6,8 @@ A comment of HTML on the line above a block says how, and is not seen by readers
     <!-- runs in: TEST -->         another test runs it, or compares it
     <!-- system -->                only with `-m system`: it trains, or imports torch or transformers
     <!-- before: COMMANDS -->      what the page takes for granted, for a shell block
+    <!-- given: NAME -->           the same for a Python block: a function of doc_givens.py
     <!-- needs: PROGRAM -->        skipped where the program is missing
-    <!-- given: NAME -->           the same for Python: one of doc_givens.py
 """
 
 from __future__ import annotations

@@ -1,18 +1,14 @@
-"""Trainings in processes of their own, killed or signalled at a chosen moment.
-
-The processes come from a fork server that has imported the trainer and done nothing else: a fork
-of the test process itself, whose torch may have started threads, can hang.
-"""
+"""Trainings in processes of their own, killed or signalled at a chosen moment."""
 
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 import signal
 import sys
 from typing import Any
 
+from forked import begin, fork_server
 from transformers import TrainerCallback
 
 from ftadvise_trainer.config import Config
@@ -87,13 +83,7 @@ class KillAt(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
 def train_quietly(settings: Config, callbacks: list[TrainerCallback], errors: str) -> None:
     """Train in a process group of its own; what it and its workers say goes to a file."""
     os.setpgid(0, 0)
-    sink = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-    # A child of a fork server asks it for its own children too. Such workers import torch and
-    # transformers each, seconds apiece, and outlive a parent that is killed, since torch has them
-    # watch the process that forked them. A training is started from a shell, where they fork.
-    multiprocessing.set_start_method("fork", force=True)
+    begin(errors, {})
     from ftadvise_trainer.training import train
 
     sys.exit(train(settings, stream=io.StringIO(), callbacks=callbacks).exit_code)
@@ -101,11 +91,7 @@ def train_quietly(settings: Config, callbacks: list[TrainerCallback], errors: st
 
 def run(settings: Config, *callbacks: TrainerCallback, errors: str = os.devnull) -> int:
     """Train in a process of its own and return how it ended; `errors` takes what it says."""
-    context = multiprocessing.get_context("forkserver")
-    # By their installed names: the fork server does not have the paths that pytest has added, and
-    # passes over what it cannot import.
-    context.set_forkserver_preload(["ftadvise_trainer.training", "ftadvise_plugins"])
-    process = context.Process(target=train_quietly, args=(settings, list(callbacks), errors))
+    process = fork_server().Process(target=train_quietly, args=(settings, list(callbacks), errors))
     process.start()
     process.join(LONGEST)
     if process.exitcode is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # accelerate brings it
-from made_ranks import PATHS
+from forked import PATHS
 from tiny_runs import TINY, model_with_dropout
 
 LONGEST = 240.0

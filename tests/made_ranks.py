@@ -4,44 +4,54 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import socket
-import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-PATHS = [str(ROOT / name) for name in ("advisor", "trainer", "plugins", "tests")]
+from forked import fork_server, run_script
+
+LONGEST = 240.0
 
 
-def run_ranks(script: Path, folder: Path) -> None:
-    """Run a script with `folder` as its argument in two processes that meet, to its good end."""
-    common = os.environ | {
-        "PYTHONPATH": os.pathsep.join(PATHS),
+def run_ranks(script: Path, folder: Path, *arguments: str) -> None:
+    """Run a script with `folder` as its first argument in two processes that meet, to its good end.
+
+    Args:
+        script: Path of the script.
+        folder: Where it works; what the processes say goes to `rank-N.said` in it.
+        *arguments: More of them.
+    """
+    common = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
         "WORLD_SIZE": "2",
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
     }
+    said = [folder / f"rank-{rank}.said" for rank in range(2)]
     processes = [
-        subprocess.Popen(
-            [sys.executable, str(script), str(folder)],
-            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        fork_server().Process(
+            target=run_script,
+            args=(
+                str(script),
+                [str(folder), *arguments],
+                str(said[rank]),
+                common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            ),
         )
         for rank in range(2)
     ]
+    end = time.monotonic() + LONGEST
     try:
-        said = [process.communicate(timeout=240)[0] for process in processes]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(max(end - time.monotonic(), 0.0))
     finally:
         for process in processes:
             process.kill()
-    for process, text in zip(processes, said, strict=True):
-        assert process.returncode == 0, text[-3000:]
+    for process, path in zip(processes, said, strict=True):
+        process.join()
+        assert process.exitcode == 0, path.read_text(errors="replace")[-3000:]
 
 
 def seen_by_ranks(script: Path, folder: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The arrows of the house go one way, and each root holds one package."""
+"""Imports between the rooms of the advisor go one way, and each root holds one package."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ FLOORS = (
     ("run",),
     ("families", "templates"),
     ("hookspecs",),
+    ("plugin_faults",),
     ("plugins",),
     ("environment",),
     ("readers", "schedules", "noise", "thinning", "stop_rules"),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
+from doc_scripts import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -19,16 +18,6 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "benchmarks").rglob("*.md")),
 ]
-
-
-def make_reference() -> ModuleType:
-    path = ROOT / "docs" / "make_reference.py"
-    spec = importlib.util.spec_from_file_location("make_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_command_hook_and_rule_has_its_page_as_the_code_says_it() -> None:
@@ -41,7 +30,7 @@ def test_every_command_hook_and_rule_has_its_page_as_the_code_says_it() -> None:
 def test_every_hook_is_tested_by_name() -> None:
     tests = "\n".join(p.read_text() for p in (ROOT / "tests").rglob("*.py"))
     tests += "\n".join(p.read_text() for p in (ROOT / "examples").rglob("*.py"))
-    for hook in make_reference().hooks():
+    for hook in load("make_reference").hooks():
         assert hook in tests, f"no test implements or calls {hook}"
 
 

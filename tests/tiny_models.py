@@ -38,6 +38,38 @@ def tiny_model(vocab: int = 64, seed: int = 0) -> PreTrainedModel:
         return LlamaForCausalLM(config).float()
 
 
+ROUTER_WEIGHT = 3.0
+"""Of that loss; large, so that it cannot hide behind the rest."""
+
+
+def tiny_experts(kind: str = "mixtral", *, router: bool = True) -> Any:
+    """Return a mixture of experts in float32, with or without the loss that balances them."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    auto_config: Any = AutoConfig
+    auto: Any = AutoModelForCausalLM
+    size: dict[str, Any] = {
+        "vocab_size": 64,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "num_local_experts": 4,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+        "output_router_logits": router,
+        "router_aux_loss_coef": ROUTER_WEIGHT,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return auto.from_config(auto_config.for_model(kind, **size)).float()
+
+
 class Rows(Dataset[Example]):
     """A map-style dataset over a list."""
 

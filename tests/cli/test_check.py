@@ -73,7 +73,7 @@ def test_a_code_that_no_rule_has_is_bad_usage_with_the_nearest_one(given: str, m
     assert (result.exit_code, result.stdout) == (2, "")
     assert repr(given.upper()) in result.stderr
     if meant in ("FT201", "error"):
-        assert f"did you mean {meant!r}?" in result.stderr
+        assert f"Did you mean {meant!r}?" in result.stderr
 
 
 @pytest.mark.parametrize("form", ["text", "json", "html"])

@@ -142,3 +142,9 @@ def test_a_script_is_of_one_of_three_shells() -> None:
     result = CliRunner().invoke(main, ["completion", "tcsh"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'bash', 'zsh', 'fish'" in result.stderr
+
+
+def test_the_help_has_a_line_to_copy_for_each_shell() -> None:
+    shown = CliRunner().invoke(main, ["completion", "--help"]).stdout.splitlines()
+    for shell in ("bash", "zsh", "fish"):
+        assert any(line.strip().startswith(f"{shell}: ") for line in shown), shown

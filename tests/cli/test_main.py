@@ -119,7 +119,7 @@ def test_replay_takes_policies_with_settings() -> None:
 def test_replay_answers_an_unknown_policy_with_the_nearest_one() -> None:
     result = ft("replay", CHAT, "--policy", "kears")
     assert result.exit_code == 2
-    assert "did you mean 'keras'?" in result.stderr
+    assert "Did you mean 'keras'?" in result.stderr
 
 
 def test_rule_lists_every_code_with_a_summary() -> None:
@@ -144,7 +144,7 @@ def test_what_rule_explains_fits_into_eighty_columns() -> None:
 def test_rule_answers_an_unknown_code_with_the_nearest_one() -> None:
     result = ft("rule", "FT1O1")
     assert result.exit_code == 2
-    assert "did you mean 'FT101'?" in result.stderr
+    assert "Did you mean 'FT101'?" in result.stderr
 
 
 def test_plugins_says_what_each_of_them_adds_and_how_to_block_one() -> None:

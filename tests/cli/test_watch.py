@@ -196,7 +196,7 @@ def test_a_log_that_does_not_come_is_given_up_after_the_timeout(log: Path, play:
     waiting, error, hint = result.stderr.splitlines()
     assert waiting == f"waiting: {log}: No such file or directory [FT401]"
     assert error == f"error: {log}: No such file or directory [FT401]"
-    assert hint == "hint: waited 0.02 s for it (--timeout)"
+    assert hint == "hint: Waited 0.02 s for it (--timeout)."
 
 
 def test_a_run_that_died_is_given_up_after_the_timeout(log: Path, play: Play) -> None:

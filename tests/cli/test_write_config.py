@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_edited_stays_as_it_is(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-2:] == [
         "error: line 3: training takes settings from elsewhere, through a << [FT434]",
-        "hint: `ftadvise export LOG --to TOOL` prints the settings to paste by hand",
+        "hint: `ftadvise export LOG --to TOOL` prints the settings to paste by hand.",
     ]
     assert path.read_text() == "d: &d {eval_steps: 3}\ntraining:\n  <<: *d\n"
 

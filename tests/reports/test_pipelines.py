@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 from ftadvise.cli import main
 from ftadvise.errors import LogError
-from ftadvise.reports import concise, github, judged, junit, sarif
-from ftadvise.reports.judged import Judged
+from ftadvise.reports import concise, github, junit, sarif
+from ftadvise.reports.run_findings import RunFindings, from_root, run_findings
 from ftadvise.rules.case import Finding
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def no_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
 
 
-def hostile() -> list[Judged]:
+def hostile() -> list[RunFindings]:
     finding = Finding(HOSTILE, "error", HOSTILE, {HOSTILE: float("nan")}, HOSTILE)
     error = LogError(HOSTILE, hint=HOSTILE, code=HOSTILE)
-    failed = replace(judged.judged(HOSTILE.replace("\0", ""), error, lambda _: True), path=HOSTILE)
-    return [Judged(HOSTILE, HOSTILE, (finding,)), failed]
+    failed = replace(run_findings(HOSTILE.replace("\0", ""), error, lambda _: True), path=HOSTILE)
+    return [RunFindings(HOSTILE, HOSTILE, (finding,)), failed]
 
 
 def told(*args: str) -> Any:
@@ -83,21 +83,21 @@ def test_a_hostile_text_stays_on_its_line() -> None:
 
 
 def test_the_path_of_a_log_that_cannot_be_read_is_told_once() -> None:
-    alone = judged.judged("a.json", LogError("a.json: no such file", hint="look"), lambda _: True)
+    alone = run_findings("a.json", LogError("a.json: no such file", hint="look"), lambda _: True)
     assert concise.lines([alone]).startswith("a.json: FT404 error: no such file (look)\n")
 
 
 def test_the_worst_comes_first_since_github_shows_but_ten_of_a_kind() -> None:
     findings = tuple(Finding("X1", level, level) for level in ("info", "warning", "error", "odd"))
     lines = github.commands(
-        [Judged("a", "", findings), Judged("b", "", findings[2:3])]
+        [RunFindings("a", "", findings), RunFindings("b", "", findings[2:3])]
     ).splitlines()
     kinds = [line.split(" ")[0].strip(":") for line in lines[:-1]]
     assert kinds == ["error", "error", "warning", "notice", "notice"]
 
 
 def test_no_findings_say_so_in_each_format() -> None:
-    clean = [Judged("a.json", "")]
+    clean = [RunFindings("a.json", "")]
     assert github.commands(clean) == "1 run: 0 errors, 0 warnings, 0 notices"
     assert concise.lines(clean) == "0 findings in 1 run"
     assert json.loads(sarif.log(clean))["runs"][0]["results"] == []
@@ -110,15 +110,15 @@ def test_a_path_is_told_from_the_root_of_the_checkout(
     inner = tmp_path / "checkout" / "inner"
     inner.mkdir(parents=True)
     monkeypatch.chdir(inner)
-    assert judged.from_root("a b/../log.json") == "log.json"
+    assert from_root("a b/../log.json") == "log.json"
     monkeypatch.setenv("GITHUB_WORKSPACE", str(inner.parent))
-    assert judged.from_root("log.json") == "inner/log.json"
-    assert judged.from_root("../../log.json") == str(tmp_path / "log.json")
+    assert from_root("log.json") == "inner/log.json"
+    assert from_root("../../log.json") == str(tmp_path / "log.json")
 
 
 def test_the_standard_input_has_no_place() -> None:
     error = LogError("nothing there")
-    alone = judged.judged("-", error, lambda _: True)
+    alone = run_findings("-", error, lambda _: True)
     assert github.commands([alone]).startswith("::error title=FT404::nothing there\n")
     assert json.loads(sarif.log([alone]))["runs"][0]["invocations"][0][
         "toolExecutionNotifications"
@@ -148,7 +148,7 @@ def test_sarif_has_what_the_standard_and_code_scanning_require() -> None:
 
 def test_a_fingerprint_outlives_new_numbers_and_tells_findings_apart() -> None:
     def marks(*findings: Finding, run: str = "") -> list[str]:
-        results = json.loads(sarif.log([Judged("a", run, findings)]))["runs"][0]["results"]
+        results = json.loads(sarif.log([RunFindings("a", run, findings)]))["runs"][0]["results"]
         return [result["partialFingerprints"]["primaryLocationLineHash"] for result in results]
 
     one, other = Finding("X1", "error", "loss 1.0"), Finding("X1", "error", "loss 1.1")
@@ -157,8 +157,11 @@ def test_a_fingerprint_outlives_new_numbers_and_tells_findings_apart() -> None:
 
 
 def test_a_uri_is_quoted_and_a_path_outside_the_checkout_is_a_file() -> None:
-    runs = [Judged("a b%/ü#.json", "", (Finding("X1", "info", "m"),)), Judged("/x y", "")]
-    runs[1] = Judged("/x y", "", runs[0].findings)
+    runs = [
+        RunFindings("a b%/ü#.json", "", (Finding("X1", "info", "m"),)),
+        RunFindings("/x y", ""),
+    ]
+    runs[1] = RunFindings("/x y", "", runs[0].findings)
     results = json.loads(sarif.log(runs))["runs"][0]["results"]
     places = [r["locations"][0]["physicalLocation"]["artifactLocation"] for r in results]
     assert places == [

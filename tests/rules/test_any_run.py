@@ -160,7 +160,7 @@ def test_a_rule_is_found_by_its_code_in_any_case() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "hint"),
-    [("FT2O1", "did you mean 'FT201'"), ("overfiting", "'FT201'"), ("?", "known: ")],
+    [("FT2O1", "Did you mean 'FT201'"), ("overfiting", "'FT201'"), ("?", "Known: ")],
 )
 def test_an_unknown_code_is_answered_with_the_nearest_one(asked: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -94,14 +94,14 @@ def test_misspelt_policy_gets_a_suggestion_and_the_list_of_known_ones() -> None:
         policy_named("tranformers")
     assert caught.value.code == "FT411"
     assert "'tranformers'" in caught.value.message
-    assert "did you mean 'transformers'?" in caught.value.hint
+    assert "Did you mean 'transformers'?" in caught.value.hint
     assert all(name in caught.value.hint for name in OURS)
 
 
 def test_name_like_no_other_gets_the_list_without_a_suggestion() -> None:
     with pytest.raises(UsageError) as caught:
         policy_named("zzz")
-    assert "did you mean" not in caught.value.hint
+    assert "Did you mean" not in caught.value.hint
     assert "keras" in caught.value.hint
 
 
@@ -161,7 +161,7 @@ def test_spec_that_makes_no_sense_is_refused_with_its_reason(spec: str, says: st
 def test_misspelt_setting_gets_a_suggestion() -> None:
     with pytest.raises(UsageError) as caught:
         parse_policy("keras:patiense=3")
-    assert "did you mean 'patience'?" in caught.value.hint
+    assert "Did you mean 'patience'?" in caught.value.hint
 
 
 @pytest.mark.parametrize("spec", ["keras:patience=2,threshold=0.1", "lightning:min_delta=1e-07"])

@@ -123,6 +123,23 @@ def preempted(folder: Path, rank: int) -> dict[str, Any]:
     return {"step": trainer.state.global_step, "saved": valid.name if valid else None}
 
 
+def widened(folder: Path) -> dict[str, Any]:
+    """Train bfloat16 weights with bf16 on, as FSDP2 has them; what they are then, and on disk."""
+    args = arguments(folder, **FSDP, bf16=True, max_steps=1, save_strategy="steps", save_steps=1)
+    model = tiny_model().bfloat16()
+    numbers = sum(parameter.numel() for parameter in model.parameters())
+    trainer = FineTuner(
+        model, args, data_collator=pad, train_dataset=ragged_dataset(4), callbacks=[BestK(1)]
+    )
+    trainer.train()
+    saved = (folder / "checkpoint-1").iterdir()
+    return {
+        "types": sorted({str(parameter.dtype) for parameter in trainer.model.parameters()}),
+        "numbers": numbers,
+        "bytes": sum(p.stat().st_size for p in saved if p.suffix in (".safetensors", ".bin")),
+    }
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     found: dict[str, Any] = {"trained": trained(folder / "a", FSDP, 2)}
@@ -130,6 +147,7 @@ def main(folder: Path) -> None:
     found["poisoned"] = poisoned(folder / "b", rank)
     found["stopped"] = stopped(folder / "c")
     found["preempted"] = preempted(folder / "d", rank)
+    found["widened"] = widened(folder / "e")
     (folder / f"rank{rank}.json").write_text(json.dumps(found), encoding="utf-8")
     torch.distributed.destroy_process_group()
 

@@ -28,7 +28,7 @@ from ftadvise_trainer.callbacks.keras import AdvisorCallback
 # Backends warn of what they do with each other's arrays.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "callback.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "how-to" / "keras.md"
 PER_EPOCH, EPOCHS = 4, 20
 VALUES = ("val_forecast", "val_probability_of_improvement")
 

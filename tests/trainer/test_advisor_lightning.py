@@ -32,7 +32,7 @@ from ftadvise_trainer.callbacks.lightning import AdvisorCallback
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
-PAGE = Path(__file__).parent.parent.parent / "docs" / "callback.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "how-to" / "lightning.md"
 EVERY, PER_EPOCH, EPOCHS = 2, 4, 20
 
 

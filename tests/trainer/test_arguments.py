@@ -13,8 +13,10 @@ import transformers
 
 from ftadvise_trainer import arguments as room
 from ftadvise_trainer.arguments import precision, training_arguments
+from ftadvise_trainer.bf16.weight_types import held
 from ftadvise_trainer.config import Config, LoraSettings, ModelConfig, TrainingConfig
 from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.processes.spread import widened
 from ftadvise_trainer.settings.checks import _SCHEDULERS  # pyright: ignore[reportPrivateUsage]
 from ftadvise_trainer.settings.keys import argument_types
 
@@ -137,6 +139,25 @@ def test_what_becomes_of_updates_of_bfloat16_weights_is_said(
     assert words in precision(config).note
     adapter = dataclasses.replace(config, lora=LoraSettings())
     assert "under an adapter in float32" in precision(adapter).note
+
+
+@pytest.mark.parametrize(
+    ("bf16", "cut", "words"),
+    [
+        (True, True, "float32 master weights"),
+        (True, False, "rounded at random"),
+        (False, True, "rounded at random"),
+    ],
+)
+def test_bfloat16_weights_that_fsdp_turns_into_float32_are_called_so(
+    bf16: bool, cut: bool, words: str
+) -> None:
+    """As `fsdp2_prepare_model` of accelerate does, with mixed precision alone."""
+    config = Config(model=ModelConfig(dtype="bfloat16"), training=TrainingConfig(bf16=bf16))
+    assert words in precision(config, cut=cut).note
+    wide = widened(config, cut, bf16)
+    assert wide is (bf16 and cut)
+    assert ("accelerate makes them so" in held(config, widened=wide)) is wide
 
 
 def test_bf16_autocast_can_be_asked_for_on_a_cpu() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_ranks import PATHS
+from forked import PATHS
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -6,8 +6,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import numpy as np
+from forked import fork_server, run_script
 from tiny_models import arguments, pad, ragged_dataset, tiny_model
 from transformers import Trainer, TrainerControl, TrainerState
 
@@ -29,7 +28,6 @@ from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
 
-ROOT = Path(__file__).parents[2]
 HEADER = {
     "model": {"name": "tiny", "family": "llama"},
     "data": {"fingerprint": "0" * 64},
@@ -245,7 +243,6 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_and_keeps_the_old_file(
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {tests!r})
 from pathlib import Path
 from tiny_models import arguments, pad, ragged_dataset, tiny_model
 from transformers import TrainerCallback
@@ -264,21 +261,19 @@ FineTuner(
     data_collator=pad,
     train_dataset=ragged_dataset(16),
     eval_dataset=ragged_dataset(5),
-    callbacks=[MetricsWriter(folder / "training_metrics.json", {{}}), Kill()],
+    callbacks=[MetricsWriter(folder / "training_metrics.json", {}), Kill()],
 ).train()
 """
 
 
 def test_a_kill_right_after_an_evaluation_leaves_that_evaluation(tmp_path: Path) -> None:
-    paths = [str(ROOT / name) for name in ("advisor", "trainer", "plugins")]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED.format(tests=str(ROOT / "tests")), str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    script, said = tmp_path / "killed.py", tmp_path / "said"
+    script.write_text(KILLED)
+    given = (str(script), [str(tmp_path)], str(said), dict[str, str]())
+    process = fork_server().Process(target=run_script, args=given)
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL, said.read_text()[-2000:]
     assert ftadvise.read(tmp_path / "training_metrics.json").eval.epoch.tolist() == [1.0, 2.0, 3.0]
     assert len(strictly(tmp_path / "training_metrics.json")["history"]) == 6
     assert ftadvise.read(tmp_path / "trainer_state.json").eval.epoch.tolist() == [1.0, 2.0, 3.0]

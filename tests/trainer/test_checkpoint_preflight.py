@@ -12,9 +12,15 @@ import torch
 from checkpoint_cases import make_checkpoint
 from safetensors.torch import save_file
 
+from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.saving import preflight
-from ftadvise_trainer.saving.preflight import check_disk, disk_errors, estimate_checkpoint_bytes
+from ftadvise_trainer.saving.preflight import (
+    check_disk,
+    checkpoint_bytes,
+    disk_errors,
+    estimate_checkpoint_bytes,
+)
 
 
 class Usage(NamedTuple):
@@ -28,6 +34,32 @@ def test_a_full_fine_tune_takes_weights_and_two_moments() -> None:
     assert estimate_checkpoint_bytes(10**9, 10**9) - extra == 12 * 10**9
     assert estimate_checkpoint_bytes(10**9, 10**9, "bfloat16") - extra == 6 * 10**9
     assert estimate_checkpoint_bytes(10**9, 10**6, adapter=True) - extra == 12 * 10**6
+
+
+def test_a_model_that_is_cut_has_its_weights_twice_and_kahan_sums_two_bytes_more_a_weight() -> (
+    None
+):
+    extra = estimate_checkpoint_bytes(0, 0)
+    assert estimate_checkpoint_bytes(10**9, 10**9, cut=True) - extra == 16 * 10**9
+    assert estimate_checkpoint_bytes(10**9, 10**9, "bfloat16", kahan=True) - extra == 8 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("dtype", "updates", "cut", "widened", "wanted"),
+    [
+        ("float32", "kahan", False, False, 12),
+        ("bfloat16", "stochastic", False, False, 6),
+        ("bfloat16", "kahan", False, False, 8),
+        ("bfloat16", "kahan", True, False, 10),
+        ("bfloat16", "kahan", True, True, 16),
+    ],
+)
+def test_a_checkpoint_of_a_run_is_counted_in_the_type_that_its_weights_have(
+    dtype: str, updates: str, cut: bool, widened: bool, wanted: int
+) -> None:
+    config = Config(model=ModelConfig(dtype=dtype), training=TrainingConfig(bf16_updates=updates))
+    found = checkpoint_bytes(config, 10**9, 10**9, cut=cut, widened=widened)
+    assert found - estimate_checkpoint_bytes(0, 0) == wanted * 10**9
 
 
 def test_the_estimate_is_close_to_what_transformers_writes(tmp_path: Path) -> None:

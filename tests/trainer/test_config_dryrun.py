@@ -183,6 +183,14 @@ def test_memory_is_counted_by_the_formula_that_is_shown() -> None:
     assert plain.activations == 10 * (2 * (10 * 8 + 64) * 4 + 50 * 12)
 
 
+def test_kahan_sums_take_as_much_as_another_moment() -> None:
+    shape = Shape(1000, 100, layers=2, hidden=8, feed_forward=16, vocabulary=50)
+    plain, kahan = (
+        needed(shape, 10, weight_bytes=2, autocast=True, kahan=flag) for flag in (False, True)
+    )
+    assert kahan == replace(plain, adam=plain.adam + 200)
+
+
 def test_a_loss_in_pieces_keeps_the_logits_of_one_piece_however_many_tokens_there_are() -> None:
     shape = Shape(1000, 100, layers=2, hidden=8, feed_forward=16, vocabulary=100_000)
     how: dict[str, Any] = {"weight_bytes": 4, "autocast": True}
@@ -239,3 +247,39 @@ def test_a_dry_run_counts_on_the_checkpointing_that_the_run_will_switch_on(
     monkeypatch.setattr(row_size, "room_for", narrow)
     found = dry_run(config)
     assert any("activation checkpointing" in line for line in found.data) is again
+
+
+def several(folder: Path, nproc: int, sharding: str, nnodes: int = 1, **more: Any) -> Any:
+    loaded = replace(tiny_runs.config(folder, sharding=sharding, batch_size=24), **more)
+    return dry_run(loaded, nproc=nproc, nnodes=nnodes)
+
+
+def test_a_dry_run_of_several_processes_counts_what_each_of_them_holds(tmp_path: Path) -> None:
+    alone, ddp, fsdp = (
+        several(tmp_path, nproc, kind) for nproc, kind in ((1, "auto"), (4, "ddp"), (4, "fsdp"))
+    )
+    assert (alone.processes, ddp.processes, fsdp.processes) == (1, 4, 4)
+    assert alone.spread == ""
+    assert "needed by each of 4 processes" in report(ddp)
+    assert ddp.steps == alone.steps, "a batch_size is over all of them"
+    assert ddp.memory.gradients == 2 * alone.memory.gradients
+    assert (ddp.memory.weights, ddp.memory.adam) == (alone.memory.weights, alone.memory.adam)
+    for part in ("weights", "gradients", "adam"):
+        assert getattr(fsdp.memory, part) == -(-getattr(alone.memory, part) // 4)
+    assert ddp.checkpoint == alone.checkpoint
+    assert fsdp.checkpoint - alone.checkpoint == alone.memory.weights
+
+
+def test_a_dry_run_counts_the_bytes_of_kahan_sums(tmp_path: Path) -> None:
+    plain, kahan = (
+        several(
+            tmp_path,
+            1,
+            "auto",
+            model=replace(tiny_runs.config(tmp_path).model, dtype="bfloat16"),
+            training=replace(tiny_runs.config(tmp_path).training, bf16_updates=updates),
+        )
+        for updates in ("stochastic", "kahan")
+    )
+    assert kahan.memory.adam - plain.memory.adam == plain.memory.gradients
+    assert kahan.checkpoint - plain.checkpoint == plain.memory.gradients

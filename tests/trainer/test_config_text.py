@@ -38,6 +38,15 @@ def again(
     return loaded.config, dataclasses.replace(back, path=loaded.config.path)
 
 
+def is_number(text: str) -> bool:
+    """Say whether a text without quotes would be read as a number (`1e5`, as people write it)."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 NAME = st.sampled_from(["train.jsonl", "eval.jsonl", "no", "a: b", "#x", "é\u2028"])
 NUMBER = st.floats(1e-12, 1e12)
@@ -70,7 +79,9 @@ TRAINING = section(
         "warmup_steps": COUNT,
         "run_name": TEXT,
         "lr_scheduler_kwargs": st.dictionaries(
-            TEXT.filter(lambda key: key != "<<"), NUMBER | COUNT | TEXT | st.booleans(), max_size=3
+            TEXT.filter(lambda key: key != "<<"),
+            NUMBER | COUNT | TEXT.filter(lambda text: not is_number(text)) | st.booleans(),
+            max_size=3,
         ),
     },
 )

@@ -239,6 +239,7 @@ print(family_of(Config(model=ModelConfig(name_or_path="model"), path="t.yaml")).
 """
 
 
+@pytest.mark.system
 def test_a_third_party_adds_a_family_in_two_files(tmp_path: Path) -> None:
     example = ROOT / "examples" / "ftadvise-tinyfamily"
     files = [path.name for path in example.iterdir() if path.suffix in (".py", ".toml")]

@@ -19,8 +19,8 @@ from tiny_models import arguments, pad, ragged_dataset, tiny_model, weights
 from torch.nn import functional
 from transformers import Trainer, TrainerCallback
 
-from ftadvise_trainer.evaluation import nll_by_row
-from ftadvise_trainer.finetuner import FineTuner, needs_eval
+from ftadvise_trainer.evaluation import needs_eval, nll_by_row
+from ftadvise_trainer.finetuner import FineTuner
 
 SIZES = range(1, 34)
 

@@ -72,3 +72,20 @@ def test_a_loss_that_is_infinite_on_one_process_stops_all_with_one_message(
 def test_all_processes_stop_at_the_same_step(ranks: list[dict[str, Any]]) -> None:
     assert ranks[0]["stopped"] == ranks[1]["stopped"]
     assert ranks[0]["stopped"]["reason"]["epoch"] == 3.0
+
+
+def test_the_balancing_loss_of_experts_counts_once_for_all_processes(
+    ranks: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    alone = module_of(SCRIPT).balanced(tmp_path)
+    for found in ranks:
+        assert found["balanced"]["losses"] == pytest.approx(alone["losses"], abs=1e-5)
+        for name, numbers in found["balanced"]["weights"].items():
+            assert numbers == pytest.approx(alone["weights"][name], abs=1e-5), name
+
+
+def test_the_mean_of_checkpoints_is_read_by_the_first_process_and_sent_to_the_others(
+    ranks: list[dict[str, Any]],
+) -> None:
+    for found in ranks:
+        assert found["shared"] == [{"same": True}, {"same": True}]

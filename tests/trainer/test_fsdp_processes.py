@@ -11,6 +11,10 @@ from made_ranks import module_of, seen_by_ranks
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
+from ftadvise_trainer.processes.spread import widened
+from ftadvise_trainer.saving.preflight import checkpoint_bytes
+
 SCRIPT = Path(__file__).with_name("fsdp_processes.py")
 
 
@@ -62,3 +66,19 @@ def test_all_stop_at_the_same_step_and_the_best_checkpoint_gives_its_loss_again(
 def test_a_signal_to_one_process_saves_the_same_step_on_all(ranks: list[dict[str, Any]]) -> None:
     assert ranks[0]["preempted"] == ranks[1]["preempted"]
     assert ranks[0]["preempted"] == {"step": 3, "saved": "checkpoint-3"}
+
+
+def test_bfloat16_weights_are_trained_and_saved_as_float32_where_it_is_said_that_they_are(
+    ranks: list[dict[str, Any]],
+) -> None:
+    for found in ranks:
+        assert found["widened"]["types"] == ["torch.float32"]
+    config = Config(model=ModelConfig(dtype="bfloat16"), training=TrainingConfig(bf16=True))
+    wide = widened(config, cut=True, autocast=True)
+    assert wide is True
+    numbers = ranks[0]["widened"]["numbers"]
+    estimate = checkpoint_bytes(config, numbers, numbers, cut=True, widened=wide)
+    without = estimate - checkpoint_bytes(config, 0, 0)
+    # Names and shapes weigh something in files as small as these.
+    assert ranks[0]["widened"]["bytes"] == pytest.approx(without, rel=0.35)
+    assert ranks[0]["widened"]["bytes"] > without

@@ -11,11 +11,13 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+from made_dry_runs import made_dry_run
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from made_launches import Done, kill_last_process, launch, settings, terminate
+from made_ranks import run_ranks
 from tiny_runs import TINY, losses, weights
 
 from ftadvise_trainer import commands
@@ -140,10 +142,23 @@ def test_torchrun_may_not_launch_again(
     assert launches == []
 
 
-def test_a_dry_run_of_several_processes_is_refused_for_it_would_count_one() -> None:
-    result = invoke("--nproc", "2", "--dry-run", CONFIG)
-    assert result.exit_code == 2
-    assert "--dry-run counts for one process" in result.stderr
+def test_a_dry_run_of_several_processes_starts_none_and_counts_for_each(
+    launches: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def dry_run(config: Any, **how: Any) -> Any:
+        asked.append(how)
+        return made_dry_run(processes=6, spread="cut into parts")
+
+    monkeypatch.setattr("ftadvise_trainer.dryrun.dry_run", dry_run)
+    more = ("--nnodes", "2", "--rdzv", "host:29500", "--dry-run")
+    result = invoke("--nproc", "3", *more, CONFIG)
+    assert result.exit_code == 0, result.stderr
+    assert launches == []
+    assert (asked[0]["nproc"], asked[0]["nnodes"]) == (3, 2)
+    assert "6: cut into parts" in result.stdout
+    assert "needed by each of 6 processes" in result.stdout
 
 
 # What the processes tell --------------------------------------------------------------------------
@@ -220,13 +235,21 @@ def test_a_lost_connection_is_told_from_a_mistake_of_this_process() -> None:
 # Whole runs ---------------------------------------------------------------------------------------
 
 
+RANK = """
+import io, sys
+from ftadvise_trainer.settings.file import load_config
+from ftadvise_trainer.training import train
+train(load_config(sys.argv[2]), stream=io.StringIO())
+"""
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two processes that nobody has broken off."""
+    """A run of two processes that nobody has broken off, and nobody has launched."""
     folder = tmp_path_factory.mktemp("whole")
-    done = launch("--nproc", "2", str(settings(folder)))
-    assert done.code == 0, done.err
-    check_said(done, folder)
+    script = folder / "rank.py"
+    script.write_text(RANK)
+    run_ranks(script, folder, str(settings(folder)))
     return folder
 
 
@@ -252,6 +275,17 @@ def test_a_process_that_is_killed_has_all_start_again_and_end_with_the_same_mode
     check_said(done, tmp_path)
     assert "a process was lost: all are started again (1 of 1)" in done.err
     assert "going on from checkpoint-" in done.err
+    assert losses(tmp_path / "out") == losses(whole / "out")
+    assert weights(tmp_path / "out") == weights(whole / "out")
+
+
+@pytest.mark.long
+def test_a_launch_that_nobody_disturbs_ends_with_the_model_of_processes_that_nobody_launched(
+    whole: Path, tmp_path: Path
+) -> None:
+    done = launch("--nproc", "2", str(settings(tmp_path, whole)))
+    assert done.code == 0, done.err
+    check_said(done, tmp_path)
     assert losses(tmp_path / "out") == losses(whole / "out")
     assert weights(tmp_path / "out") == weights(whole / "out")
 

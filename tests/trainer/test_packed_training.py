@@ -238,6 +238,52 @@ def test_rows_without_room_are_halved_and_the_step_is_made_again(tmp_path: Path)
     assert losses(made) == pytest.approx(losses(padded), abs=CLOSE)
 
 
+@pytest.mark.parametrize("batch_size", [None, 16])
+def test_rows_are_made_shorter_by_the_loader_once_they_have_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int | None
+) -> None:
+    data = ragged_dataset(96, longest=60)
+    more = {"data": data, "per_device_train_batch_size": 16}
+    padded = trained(tmp_path, PADDED, **more)
+    laid_again: list[int] = []
+
+    def noted(batch: Any, layout: Layout) -> Any:
+        laid_again.append(layout.row_tokens or 0)
+        return relaid(batch, layout)
+
+    monkeypatch.setattr("ftadvise_trainer.row_trainer.relaid", noted)
+    model = tiny_model()
+    small = Forgetful(model, most=400)
+    layout = Layout(pad_id=0, row_tokens=1024, batch_size=batch_size)
+    made = trainer(tmp_path, layout, model, **more)
+    made.say = lambda line: None
+    made.train()
+    assert small.refused == 1
+    # The batch that did not fit, and the one that accelerate had fetched by then; not all six.
+    assert laid_again == [256, 256]
+    assert losses(made) == pytest.approx(losses(padded), abs=CLOSE)
+
+
+def test_one_of_several_processes_without_room_ends_the_run_and_names_the_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others wait for it in the middle of the step: shorter rows would come too late."""
+    model = tiny_model()
+    made = trainer(
+        tmp_path, Layout(pad_id=0, row_tokens=1024), model, data=ragged_dataset(80, longest=60)
+    )
+
+    def several(*_: Any) -> None:
+        kind = type(made.accelerator)
+        monkeypatch.setattr(kind, "num_processes", property(lambda self: 2))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.register_forward_pre_hook(several)
+    with pytest.raises(TrainError, match="out of memory with rows of") as caught:
+        made.train()
+    assert "training.row_tokens below" in caught.value.hint
+
+
 def test_an_example_without_room_ends_the_run_and_says_what_to_set(tmp_path: Path) -> None:
     model = tiny_model()
     Forgetful(model, most=20)

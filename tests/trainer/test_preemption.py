@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,12 +16,14 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import torch
+from made_ranks import run_ranks
 from tiny_models import arguments, pad, ragged_dataset, tiny_model, weights
 from transformers import Trainer, TrainerCallback
 
 from ftadvise_trainer.callbacks.best_k import BestK
 from ftadvise_trainer.callbacks.preemption import Preemption
-from ftadvise_trainer.finetuner import FineTuner, needs_eval
+from ftadvise_trainer.evaluation import needs_eval
+from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.saving.checkpoints import newest_valid, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -234,10 +235,11 @@ def test_the_previous_handlers_are_back_after_the_training(tmp_path: Path) -> No
         calls.append(number)
 
     before = signal.signal(signal.SIGTERM, own)
+    of_ctrl_c = signal.getsignal(signal.SIGINT)  # none in a shell's background job
     try:
         trainer(tmp_path, Preemption(), max_steps=1).train()
         assert signal.getsignal(signal.SIGTERM) is own
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is of_ctrl_c
         assert signal.set_wakeup_fd(-1) == -1
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -288,7 +290,6 @@ def test_the_run_goes_on_when_no_signal_comes(tmp_path: Path) -> None:
 
 RANK = """
 import os, signal, sys, time
-sys.path[:0] = sys.argv[2:]
 from pathlib import Path
 import torch
 from tiny_models import arguments, pad, ragged_dataset, tiny_model
@@ -317,23 +318,9 @@ Path(sys.argv[1], f"rank-{os.environ['RANK']}").write_text(
 
 
 def test_a_signal_to_one_rank_stops_all_of_them_at_the_same_step(tmp_path: Path) -> None:
-    roots = [str(ROOT / part) for part in ("advisor", "trainer", "tests")]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-c", RANK, str(tmp_path), *roots],
-            env=os.environ | common | {"RANK": str(n), "LOCAL_RANK": str(n)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        for n in range(2)
-    ]
-    for process in ranks:
-        _, said = process.communicate(timeout=90)
-        assert process.returncode == 0, said.decode()
+    script = tmp_path / "rank.py"
+    script.write_text(RANK)
+    run_ranks(script, tmp_path)
     assert [(tmp_path / f"rank-{n}").read_text() for n in range(2)] == ["3 143", "3 143"]
     found, skipped = newest_valid(tmp_path)
     assert (found, skipped) == (tmp_path / "checkpoint-3", [])

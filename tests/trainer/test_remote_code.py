@@ -186,18 +186,34 @@ class OurConfig(Qwen2Config):
 class OurModel(Qwen2ForCausalLM):
     config_class = OurConfig
 """
-MAKE = """
+
+
+def model_with_code(folder: Path) -> None:
+    """Make the model of the example one that says that its code lies beside it."""
+    from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+
+    shape = json.loads((TINY / "model" / "config.json").read_text())
+    model: Any = Qwen2ForCausalLM(Qwen2Config(**shape))
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(TINY / "model").save_pretrained(folder)
+    made = json.loads((folder / "config.json").read_text())
+    code = {"AutoConfig": "modeling.OurConfig", "AutoModelForCausalLM": "modeling.OurModel"}
+    made |= {"model_type": "ours", "architectures": ["OurModel"], "auto_map": code}
+    (folder / "config.json").write_text(json.dumps(made))
+
+
+# One process for the three commands: each would load torch and transformers.
+THREE = """
 import json, sys
 from pathlib import Path
-from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
-tiny, folder = map(Path, sys.argv[1:])
-shape = json.loads((tiny / "config.json").read_text())
-Qwen2ForCausalLM(Qwen2Config(**shape)).save_pretrained(folder)
-AutoTokenizer.from_pretrained(tiny).save_pretrained(folder)
-made = json.loads((folder / "config.json").read_text())
-made |= {"model_type": "ours", "architectures": ["OurModel"], "auto_map": {
-    "AutoConfig": "modeling.OurConfig", "AutoModelForCausalLM": "modeling.OurModel"}}
-(folder / "config.json").write_text(json.dumps(made))
+from click.testing import CliRunner
+from ftadvise.cli import main
+command = ["train", "t.yaml", "--set", "training.num_train_epochs=1"]
+found = []
+for more in ((), (*sys.argv[1:], "--dry-run"), sys.argv[1:]):
+    result = CliRunner().invoke(main, [*command, *more])
+    found.append([result.exit_code, result.stdout, result.stderr, Path("modules").exists()])
+print(json.dumps(found))
 """
 
 
@@ -205,11 +221,7 @@ def test_code_in_a_folder_runs_neither_without_the_option_nor_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "own"
-    done = subprocess.run(
-        [sys.executable, "-c", MAKE, str(TINY / "model"), str(folder)],
-        env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    model_with_code(folder)
     ran = tmp_path / "ran"
     (folder / "modeling.py").write_text(f"open({str(ran)!r}, 'w')\n{MODELING}")
     text = (TINY / "training.yaml").read_text().replace("config: model", "name_or_path: own")
@@ -241,13 +253,7 @@ def test_a_model_that_brings_code_trains_and_its_final_loads_again(tmp_path: Pat
     environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     environment["HF_HUB_CACHE"] = str(tmp_path / "hub")
 
-    def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    assert python("-c", MAKE, str(TINY / "model"), str(folder)).returncode == 0
+    model_with_code(folder)
     (folder / "modeling.py").write_text(MODELING)
     text = (TINY / "training.yaml").read_text().replace("config: model", "name_or_path: org/model")
     text = text.replace("tokenizer: model", f'revision: "{COMMIT}"')
@@ -257,14 +263,16 @@ def test_a_model_that_brings_code_trains_and_its_final_loads_again(tmp_path: Pat
         "\n".join((TINY / "eval.jsonl").read_text().splitlines()[:8])
     )
     (tmp_path / "t.yaml").write_text(text)
-    command = ("-m", "ftadvise", "train", "t.yaml", "--set", "training.num_train_epochs=1")
-    refused = python(*command)
-    assert refused.returncode == 2, refused.stderr
-    assert not (tmp_path / "modules").exists()
-    dry = python(*command, "--remote-code", NAMED, "--dry-run")
-    assert "trained in an epoch" in dry.stdout, dry.stderr[-3000:]
-    done = python(*command, "--remote-code", NAMED)
+    done = subprocess.run(
+        [sys.executable, "-c", THREE, "--remote-code", NAMED],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+    refused, dry, trained = json.loads(done.stdout.splitlines()[-1])
+    assert refused[0] == 2, refused
+    assert refused[3] is False, "nothing of the model's code was copied to be run"
+    assert "trained in an epoch" in dry[1], dry
+    assert trained[0] == 0, trained
     final = tmp_path / "checkpoints" / "tiny" / "final"
     assert json.loads((final / "config.json").read_text())["model_type"] == "ours"
     assert (final / "modeling.py").read_text() == MODELING

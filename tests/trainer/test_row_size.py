@@ -13,6 +13,7 @@ pytest.importorskip("transformers")
 from tiny_models import tiny_model
 
 from ftadvise_trainer.config import Config, ModelConfig, TrainingConfig
+from ftadvise_trainer.processes.spread import parts_of
 from ftadvise_trainer.speed import row_size
 from ftadvise_trainer.speed.memory import Shape
 from ftadvise_trainer.speed.row_size import MOST, MULTIPLE, Room, choose, rows_in, smaller
@@ -113,3 +114,51 @@ def test_rows_are_halved_down_to_the_longest_example(
     tokens: int, longest: int, then: int | None
 ) -> None:
     assert smaller(tokens, longest) == then
+
+
+def test_parts_of_the_model_are_those_of_a_host_where_each_host_has_all_of_it() -> None:
+    from types import SimpleNamespace
+
+    mesh = SimpleNamespace(dp_replicate_size=2, dp_shard_size=4)
+    assert parts_of(SimpleNamespace(parallelism_config=mesh), 8) == 4
+    assert parts_of(SimpleNamespace(parallelism_config=None), 8) == 8
+
+
+@pytest.mark.parametrize(("mesh", "parts"), [(None, 8), (4, 4)])
+def test_rows_are_chosen_for_the_parts_that_a_gpu_holds(
+    monkeypatch: pytest.MonkeyPatch, mesh: int | None, parts: int
+) -> None:
+    from types import SimpleNamespace
+
+    from ftadvise_trainer.speed import setting_up
+
+    seen: list[tuple[int, bool]] = []
+
+    def chosen(*_: Any, **how: Any) -> int:
+        seen.append((how["processes"], how["sharded"]))
+        return 256
+
+    monkeypatch.setattr(row_size, "choose", chosen)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    config = Config(training=TrainingConfig(more={"gradient_checkpointing": False}))
+    args = SimpleNamespace(
+        fsdp=True,
+        gradient_checkpointing=False,
+        device="cpu",
+        parallelism_config=mesh and SimpleNamespace(dp_shard_size=mesh),
+    )
+    setting_up._rows(config, args, None, True, 9)  # pyright: ignore
+    assert seen == [(parts, True)]
+
+
+def test_bfloat16_weights_that_fsdp_widens_take_four_bytes() -> None:
+    config = Config(
+        model=ModelConfig(dtype="bfloat16"),
+        training=TrainingConfig(bf16=True, bf16_updates="kahan"),
+    )
+    place = torch.device("cpu")
+    alone, cut = (
+        row_size.room_for(config, QWEN_0_5B, place, True, 2, sharded) for sharded in (False, True)
+    )
+    assert (alone.weight_bytes, alone.kahan) == (2, True)
+    assert (cut.weight_bytes, cut.kahan) == (4, False)

@@ -6,13 +6,18 @@ import gc
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from ftadvise_trainer.quick_imports import uncollected
+from ftadvise.cli import main
+from ftadvise_trainer.errors import TrainError
+from ftadvise_trainer.quick_imports import thawed, uncollected
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
+TINY = str(Path(__file__).parents[2] / "examples" / "tiny" / "training.yaml")
 # What may come on top of `transformers.Trainer` before the first step: our rooms, and small ones.
 OURS = {
     "_sqlite3",
@@ -98,3 +103,35 @@ def test_a_collector_that_was_off_stays_off_and_an_import_error_goes_through() -
         raise ImportError("gone")
     assert gc.isenabled()
     gc.unfreeze()
+
+
+def test_a_train_command_gives_back_what_it_has_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be called by a test, a notebook or a server, which goes on."""
+    from ftadvise_trainer import training
+
+    seen: list[int] = []
+
+    def fails(*_: object, **__: object) -> None:
+        seen.append(gc.get_freeze_count())
+        raise TrainError("far enough")
+
+    monkeypatch.setattr(training, "train", fails)
+    gc.unfreeze()
+    result = CliRunner().invoke(main, ["train", "--output-dir", str(tmp_path), TINY])
+    assert "far enough" in result.stderr
+    assert len(seen) == 1
+    assert seen[0] > 10_000, "the imports are out of the way while it trains"
+    assert gc.get_freeze_count() == 0
+    assert gc.isenabled()
+
+
+def test_nothing_that_was_frozen_before_is_given_back_where_nothing_was_frozen_since() -> None:
+    gc.freeze()
+    try:
+        with thawed():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

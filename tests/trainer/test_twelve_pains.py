@@ -39,18 +39,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from made_ranks import run_ranks
 from tiny_models import arguments, pad, ragged_dataset, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import (
@@ -316,8 +313,8 @@ from ftadvise_trainer.settings.file import load_config
 folder, before = Path(sys.argv[1]), training.prepare
 seen = {}
 
-def prepare(*arguments):
-    made = before(*arguments)
+def prepare(*arguments, **how):
+    made = before(*arguments, **how)
     # With a process group there could be a collective that the others wait in.
     seen["met"] = torch.distributed.is_initialized()
     seen["rows"], seen["fingerprint"] = len(made.train), made.train.fingerprint
@@ -336,31 +333,9 @@ torch.distributed.destroy_process_group()
 
 def test_two_processes_tokenise_before_they_meet_and_end_together(tmp_path: Path) -> None:
     config_of(tmp_path, [messages(f"What is {n}?", f"Number {n}.") for n in range(17)])
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    common |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    common["PYTHONPATH"] = os.pathsep.join(
-        str(ROOT / name) for name in ("advisor", "trainer", "plugins")
-    )
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-c", RANK, str(tmp_path)],
-            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        told = [process.communicate(timeout=120)[1] for process in ranks]  # a hang fails here
-    finally:
-        for process in ranks:
-            process.kill()
-    for process, text in zip(ranks, told, strict=True):
-        assert process.returncode == 0, text[-3000:]
+    script = tmp_path / "rank.py"
+    script.write_text(RANK)
+    run_ranks(script, tmp_path)  # a hang fails here
     first, second = (json.loads((tmp_path / f"rank{n}.json").read_text()) for n in range(2))
     assert first == second
     assert (first["met"], first["rows"], first["together"]) == (False, 16, 2)

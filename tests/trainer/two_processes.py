@@ -11,12 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_models import arguments, pad, ragged_dataset, spoil_third_loss, tiny_model, weights
+from tiny_models import (
+    Rows,
+    arguments,
+    pad,
+    ragged_dataset,
+    spoil_third_loss,
+    tiny_experts,
+    tiny_model,
+    weights,
+)
 
 from ftadvise_trainer.callbacks.early_stop import EarlyStop
 from ftadvise_trainer.callbacks.nonfinite import NonFiniteGuard
+from ftadvise_trainer.data.collate import Collator
+from ftadvise_trainer.data.packing import Layout
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
+from ftadvise_trainer.scoring import set_weights_of_all
 
 PARITY = {
     "optim": "sgd",
@@ -39,6 +51,46 @@ def trained(folder: Path, **more: Any) -> dict[str, Any]:
     trainer.train()
     held = {name: tensor.flatten().tolist() for name, tensor in weights(trainer.model).items()}
     return {"losses": losses(trainer), "weights": held}
+
+
+def balanced(folder: Path) -> dict[str, Any]:
+    """Train a mixture of experts for a step of four examples that are alike, two to a pass."""
+    row = {"input_ids": [5, 9, 17, 33, 4, 8], "labels": [-100, 9, 17, 33, 4, 8]}
+    args = arguments(folder, **PARITY | {"gradient_accumulation_steps": 1}, max_steps=1)
+    trainer = FineTuner(
+        tiny_experts(),
+        args,
+        data_collator=Collator(0),
+        train_dataset=Rows([row] * 4),
+        layout=Layout(0, batch_size=4, examples=2),
+    )
+    trainer.train()
+    held = {name: tensor.flatten().tolist() for name, tensor in weights(trainer.model).items()}
+    return {"losses": losses(trainer), "weights": held}
+
+
+def shared(rank: int, lora: bool) -> dict[str, Any]:
+    """Give other weights to two models, of which process 0 alone has them."""
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+
+    model: Any = tiny_model(seed=rank)
+    if lora:
+        torch.manual_seed(rank)
+        how = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
+        model = get_peft_model(tiny_model(), how)
+        given = {name: torch.ones_like(t) for name, t in get_peft_model_state_dict(model).items()}
+    else:
+        given = tiny_model(seed=7).state_dict()
+
+    def read() -> dict[str, torch.Tensor]:
+        if rank:
+            raise AssertionError("the first process alone reads them")
+        return given
+
+    if not set_weights_of_all(model, rank == 0, read):
+        return {}
+    held = get_peft_model_state_dict(model) if lora else model.state_dict()
+    return {"same": all(bool(torch.equal(held[name], given[name])) for name in given)}
 
 
 def evaluated(folder: Path, rows: int, size: int, even: bool = True) -> dict[str, float]:
@@ -110,6 +162,8 @@ def main(folder: Path) -> None:
     found["interrupted"] = interrupted(folder, rank)
     found["poisoned"] = poisoned(folder, rank)
     found["stopped"] = stopped(folder)
+    found["shared"] = [shared(rank, lora) for lora in (False, True)]
+    found["balanced"] = balanced(folder)
     (folder / f"rank{rank}.json").write_text(json.dumps(found), encoding="utf-8")
     torch.distributed.destroy_process_group()
 

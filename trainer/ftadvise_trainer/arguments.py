@@ -13,6 +13,7 @@ from ftadvise_trainer.bf16 import weight_types
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.processes import sharding
 from ftadvise_trainer.processes.rank import world_size
+from ftadvise_trainer.processes.spread import widened
 from ftadvise_trainer.settings.keys import ALIASES, AUTO_SCHEDULE
 
 if TYPE_CHECKING:
@@ -74,8 +75,13 @@ class Precision:
     note: str
 
 
-def precision(config: Config) -> Precision:
-    """Decide on the precision: what the YAML says, else bf16 autocast where a GPU supports it."""
+def precision(config: Config, *, cut: bool = False) -> Precision:
+    """Decide on the precision: what the YAML says, else bf16 autocast where a GPU supports it.
+
+    Args:
+        config: The settings.
+        cut: Whether FSDP holds the model; weights are then widened under autocast.
+    """
     import torch
 
     wanted = config.training.bf16
@@ -88,7 +94,8 @@ def precision(config: Config) -> Precision:
         raise TrainError("training.bf16 is true, but this GPU does not support bf16", hint=hint)
     autocast = supported if wanted is None else wanted
     words = _autocast_words(autocast, wanted, cuda)
-    return Precision(autocast, f"{weight_types.updated(config)}, {words}")
+    wide = widened(config, cut, autocast)
+    return Precision(autocast, f"{weight_types.updated(config, widened=wide)}, {words}")
 
 
 def _autocast_words(autocast: bool, wanted: bool | None, cuda: bool) -> str:

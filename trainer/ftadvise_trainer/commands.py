@@ -140,8 +140,6 @@ def train(
     if override and not auto:
         raise click.UsageError("--override belongs to --auto: --auto=override")
     _check_auto(auto, logs, print_config or dry_run)
-    if dry_run and launch_command.launch_of(launch).wanted:
-        raise click.UsageError("--dry-run counts for one process: leave --nproc and the like out")
     if launch["emit"]:
         launch_command.emit(ctx.params)
         return
@@ -164,7 +162,8 @@ def train(
 
             ask(loaded.config, remote_code, yes)
         if dry_run:
-            code = _dry_run(loaded, remote_code)
+            each = launch_command.processes(loaded.config, launch) or 1
+            code = _dry_run(loaded, remote_code, each, int(launch["nnodes"]))
         elif nproc := launch_command.processes(loaded.config, launch):
             code = launch_command.launch(nproc, ctx.params)
         else:
@@ -218,10 +217,10 @@ def _print_config(loaded: Loaded, remote_code: str | None) -> None:
     click.echo(effective_yaml(replace(loaded, config=config), missing), nl=False)
 
 
-def _dry_run(loaded: Loaded, remote_code: str | None) -> int:
+def _dry_run(loaded: Loaded, remote_code: str | None, nproc: int, nnodes: int) -> int:
     from ftadvise_trainer import dryrun
 
-    found = dryrun.dry_run(loaded.config, remote_code=remote_code)
+    found = dryrun.dry_run(loaded.config, remote_code=remote_code, nproc=nproc, nnodes=nnodes)
     click.echo(dryrun.report(found))
     return 0 if found.fits_on_disk else 3
 
@@ -234,13 +233,16 @@ def _train(
     quiet: bool,
     auto: tuple[tuple[str, ...], bool] | None,
 ) -> int:
-    from ftadvise_trainer import training
-    from ftadvise_trainer.auto import run as auto_run
+    from ftadvise_trainer.quick_imports import thawed, uncollected
 
-    stream: TextIO
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - devnull is no path
-        stream = nowhere if quiet else sys.stderr
-        outcome: Any = training.train(
+    outcome: Any
+    with thawed(), open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - no path
+        with uncollected():
+            from ftadvise_trainer import training
+            from ftadvise_trainer.auto import run as auto_run
+
+        stream: TextIO = nowhere if quiet else sys.stderr
+        outcome = training.train(
             loaded.config,
             resume=resume,
             allow_changed=allow_changed,

@@ -58,6 +58,8 @@ class DryRun:
         precision: The precision in words.
         example: One example with what is trained in marks.
         fused: Whether the loss is computed in pieces, which the memory counts on.
+        processes: How many would train together.
+        spread: How the model is spread over them, in words.
     """
 
     recipe: tuple[str, ...]
@@ -74,6 +76,8 @@ class DryRun:
     precision: str
     example: str
     fused: bool = False
+    processes: int = 1
+    spread: str = ""
 
     @property
     def fits_on_disk(self) -> bool:
@@ -105,12 +109,16 @@ def steps_of(config: Config, examples: int, train_batch: int, processes: int = 1
     return Steps(examples, batch * accumulated, per_epoch, total / per_epoch, total, evaluations)
 
 
-def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
+def dry_run(
+    config: Config, *, remote_code: str | None = None, nproc: int = 1, nnodes: int = 1
+) -> DryRun:
     """Prepare the data, measure the model and look at what there is; nothing is written.
 
     Args:
         config: The settings.
         remote_code: As for `training.train`.
+        nproc: Processes of the run on each host; this is one, and measures its own device.
+        nnodes: Hosts of the run.
 
     Raises:
         TrainError: As the run itself would.
@@ -118,10 +126,12 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     from ftadvise_trainer.arguments import precision, training_arguments
     from ftadvise_trainer.data.prepare import prepare
     from ftadvise_trainer.models import family_of, load_tokenizer
-    from ftadvise_trainer.saving.preflight import BYTES, estimate_checkpoint_bytes
+    from ftadvise_trainer.processes.spread import launched, spread_of, widened
+    from ftadvise_trainer.saving.preflight import checkpoint_bytes
     from ftadvise_trainer.settings.recipes import lines, with_family_defaults
     from ftadvise_trainer.speed.layouts import expected
-    from ftadvise_trainer.speed.memory import available, needed, shape_of
+    from ftadvise_trainer.speed.memory import available, shape_of
+    from ftadvise_trainer.speed.row_size import room_for
 
     family = family_of(config, remote_code=remote_code)
     config = with_family_defaults(config, family)
@@ -129,29 +139,23 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
     tokenizer = load_tokenizer(config, family, remote_code=remote_code)
     prepared = prepare(config, tokenizer, family)
     shape = shape_of(config, family, remote_code=remote_code)
-    decided = precision(config)
-    row = expected(config, arguments, shape, prepared.train.lengths, _recomputes(config))
-    memory = needed(
-        shape,
-        row.tokens,
-        weight_bytes=BYTES[config.model.dtype],
-        autocast=decided.autocast,
-        checkpointing=row.checkpointing,
-        fused=row.fused,
-    )
+    several = nproc * nnodes > 1
+    spread = spread_of(config, launched(nproc, nnodes)) if several else spread_of(config)
+    decided = precision(config, cut=spread.cut)
+    row = expected(config, arguments, shape, prepared.train.lengths, _recomputes(config), spread)
+    parts = spread.parts if spread.cut else spread.processes
+    room = room_for(config, shape, arguments.device, row.fused, parts, spread.cut)
+    memory = room.needs(row.tokens, checkpointing=row.checkpointing)
     where, free = available(bool(arguments.use_cpu))
-    size = estimate_checkpoint_bytes(
-        shape.parameters, shape.trainable, config.model.dtype, adapter=config.lora is not None
+    wide = widened(config, spread.cut, decided.autocast)
+    size = checkpoint_bytes(
+        config, shape.parameters, shape.trainable, cut=spread.cut, widened=wide
     )
+    batch = int(arguments.train_batch_size)
     return DryRun(
         recipe=tuple(lines(config)),
         data=(*prepared.report.lines(), *row.lines),
-        steps=steps_of(
-            config,
-            len(prepared.train),
-            int(arguments.train_batch_size),
-            int(arguments.world_size),
-        ),
+        steps=steps_of(config, len(prepared.train), batch, spread.processes),
         tokens=int(prepared.train.trained_tokens),
         memory=memory,
         memory_free=free,
@@ -165,6 +169,8 @@ def dry_run(config: Config, *, remote_code: str | None = None) -> DryRun:
         precision=decided.note,
         example=prepared.report.rendered_example(),
         fused=row.fused,
+        processes=spread.processes,
+        spread=spread.note,
     )
 
 
@@ -206,6 +212,8 @@ def _rows(found: DryRun) -> Iterator[tuple[str, list[str]]]:
     yield "data", [clean(line, 500) for line in found.data]
     yield "steps", [an_epoch, the_run]
     yield "tokens", [f"{found.tokens:,} trained in an epoch, {trained:,} in the run"]
+    if found.spread:
+        yield "processes", [f"{found.processes}: {found.spread}"]
     yield "memory", _memory_lines(found)
     yield "disk", _disk_lines(found)
     yield "precision", [found.precision]
@@ -222,7 +230,8 @@ def _memory_lines(found: DryRun) -> list[str]:
         "bf16 copies": memory.autocast_copies,
         "activations": memory.activations,
     }
-    needed = f"about {size(memory.total)} {found.memory_where} needed"
+    each = f" by each of {found.processes} processes" if found.processes > 1 else ""
+    needed = f"about {size(memory.total)} {found.memory_where} needed{each}"
     free = f"{size(found.memory_free)} free{_verdict(memory.total <= found.memory_free)}"
     listed = ", ".join(f"{name} {size(part)}" for name, part in parts.items() if part)
     return [f"{needed}, {free}", listed, *formula(found.fused)]

@@ -23,7 +23,12 @@ from ftadvise_trainer.saving import checkpoints
 from ftadvise_trainer.saving.averaging import Average, greedy, mean_weights, write_mean
 from ftadvise_trainer.saving.durable import write_atomically
 from ftadvise_trainer.saving.final import BUILDING, FINAL, publish
-from ftadvise_trainer.scoring import eval_loss_of, merged_adapter, scorer_of, set_weights
+from ftadvise_trainer.scoring import (
+    eval_loss_of,
+    merged_adapter,
+    scorer_of,
+    set_weights_of_all,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,9 +94,10 @@ def _average(job: Job, trainer: FineTuner, chosen: Path) -> Average | None:
     with scorer_of(
         chosen, job.config, trainer, job.tokenizer, job.prepared, job.remote_code
     ) as scorer:
+        first = trainer.is_world_process_zero()
 
         def score(folders: Sequence[Path]) -> float:
-            fits = set_weights(scorer.model, mean_weights(folders))
+            fits = set_weights_of_all(scorer.model, first, lambda: mean_weights(folders))
             return float(scorer.evaluate()["eval_loss"]) if fits else math.nan
 
         return greedy(whole, score)

@@ -177,3 +177,14 @@ def _nll(logits: torch.Tensor, wanted: torch.Tensor, wide: torch.dtype) -> torch
             for some, theirs in pieces
         ]
     ).sum()
+
+
+def needs_eval(log_history: list[dict[str, Any]]) -> bool:
+    """Return whether the newest evaluation was broken off, so that a resume has to redo it.
+
+    `TrainingArguments(eval_on_start=True)` redoes it before the first step.
+    """
+    for row in reversed(log_history):
+        if any(key.endswith("_runtime") and not key.startswith("train") for key in row):
+            return any(key.endswith(f"_{INTERRUPTED}") for key in row)
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from accelerate.data_loader import prepare_data_loader  # type: ignore[import-untyped]
@@ -59,6 +60,25 @@ def eval_loader(dataset: Any, layout: Layout, args: Any, accelerator: Any) -> An
     budget, ranks = layout.row_tokens or 1, accelerator.num_processes
     sampler = RowSampler(lengths_of(dataset), budget, ranks, accelerator.process_index)
     return _loader(dataset, sampler, layout, args, accelerator, persistent=False)
+
+
+def follow(maker: Any, layout: Layout) -> None:
+    """Have what makes the rows of a training make those of `layout` from now on.
+
+    What has been fetched ahead stays as it is. Workers that collate hear of it when they are
+    started for the next epoch.
+
+    Args:
+        maker: A loader, as `train_loader` gives it, or the `PackedCollator` of another; a loader
+            of any other kind is left alone.
+        layout: Like that of the maker, with other `row_tokens`.
+    """
+    sampler: Any = getattr(maker, "batch_sampler", None)
+    if isinstance(sampler, StepSampler):
+        sampler.plan = replace(sampler.plan, layout=layout)
+    collator: Any = getattr(maker, "collate_fn", maker)
+    if isinstance(collator, PackedCollator):
+        collator.layout = layout
 
 
 def can_be_packed(dataset: Any) -> bool:

@@ -192,13 +192,22 @@ def set_endings(model: Any, tokenizer: Any, family: ModelFamily) -> None:
     model.config.eos_token_id = tokenizer.eos_token_id
 
 
-def notes(config: Config, tokenizer: Any, family: ModelFamily) -> list[str]:
-    """Return what somebody who starts this run should be told about its model."""
+def notes(
+    config: Config, tokenizer: Any, family: ModelFamily, *, widened: bool = False
+) -> list[str]:
+    """Return what somebody who starts this run should be told about its model.
+
+    Args:
+        config: The run's settings.
+        tokenizer: As `load_tokenizer` gives it.
+        family: As `family_of` gives it.
+        widened: Whether bfloat16 weights become float32 (`spread.widened`).
+    """
     said = [f"model family {family.name}"]
     said += [f"left out, so taken from the family: {line}" for line in recipes.lines(config)]
     if config.model.config:
         said.append(f"random weights from {config.model.config}, seed {config.training.seed}")
-    said.append(weight_types.held(config))
+    said.append(weight_types.held(config, widened=widened))
     said.append(f"answers end with {tokenizer.eos_token}, padding is {tokenizer.pad_token}")
     if tokenizer.pad_token == ADDED_PAD:
         said.append(f"{ADDED_PAD} was added, for the vocabulary had nothing to pad with")

@@ -25,7 +25,7 @@ from ftadvise_trainer.callbacks.token_count import TokenCount
 from ftadvise_trainer.data.collate import PackedCollator
 from ftadvise_trainer.data.rows import blank, forwards, relaid, too_wide
 from ftadvise_trainer.errors import TrainError
-from ftadvise_trainer.loaders import can_be_packed, eval_loader, train_loader
+from ftadvise_trainer.loaders import can_be_packed, eval_loader, follow, train_loader
 from ftadvise_trainer.processes.sharded import insist
 from ftadvise_trainer.speed.row_size import smaller
 from ftadvise_trainer.workers import obeying_parent
@@ -51,6 +51,7 @@ class RowTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
         self.data_collator: Any
         self.layout = layout
         self.step_batches: list[dict[str, Any]] = []
+        self.makes_rows: Any = None
         self.say: Callable[[str], object] = logging.getLogger(__name__).warning
         self.token_count = TokenCount(self.accelerator)
         self.add_callback(self.token_count)
@@ -68,10 +69,11 @@ class RowTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
         """
         layout = self.layout
         if layout is not None and layout.batch_size is not None:
-            return train_loader(self.train_dataset, layout, self.args, self.accelerator)
+            self.makes_rows = train_loader(self.train_dataset, layout, self.args, self.accelerator)
+            return self.makes_rows
         collator: Any = self.data_collator
         if layout is not None and layout.row_tokens is not None:
-            self.data_collator = PackedCollator(layout)
+            self.makes_rows = self.data_collator = PackedCollator(layout)
         try:
             return obeying_parent(super().get_train_dataloader())
         finally:
@@ -183,6 +185,7 @@ class RowTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
                 "training.gradient_checkpointing to true.",
             ) from error
         self.layout = replace(layout, row_tokens=tokens)
+        follow(self.makes_rows, self.layout)
         self.say(
             f"out of memory with rows of {widest:,} tokens: from here on they have at most "
             f"{tokens:,}, with the same examples in a step (training.row_tokens)"

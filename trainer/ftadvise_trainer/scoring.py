@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import distributed
 from transformers import AutoModelForCausalLM, PrinterCallback
 
 from ftadvise_trainer.data.collate import Collator
@@ -96,6 +97,42 @@ def set_weights(model: Any, weights: dict[str, torch.Tensor]) -> bool:
         return False
     model.load_state_dict(weights, strict=False)
     return True
+
+
+def set_weights_of_all(
+    model: Any, first: bool, weights: Callable[[], dict[str, torch.Tensor]]
+) -> bool:
+    """As `set_weights`, on every process that has such a model; all of them have to call this.
+
+    Args:
+        model: As `load` gives it, on the device of its process.
+        first: Whether this is the first process, which alone reads the weights: the others take
+            them from it, tensor by tensor, and hold them once.
+        weights: Returns them.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return set_weights(model, weights())
+    fits = [set_weights(model, weights()) if first else False]
+    distributed.broadcast_object_list(fits, src=0)
+    if fits[0]:
+        for tensor in _replaced(model):
+            whole = tensor.contiguous()
+            distributed.broadcast(whole, src=0)
+            if whole is not tensor:
+                tensor.copy_(whole)
+    return fits[0]
+
+
+def _replaced(model: Any) -> list[torch.Tensor]:
+    """Return the tensors that `set_weights` gives other values, tied ones once, in their order."""
+    found: dict[str, torch.Tensor]
+    if hasattr(model, "peft_config"):
+        from peft import get_peft_model_state_dict
+
+        found = get_peft_model_state_dict(model)
+    else:
+        found = model.state_dict()
+    return list({tensor.data_ptr(): tensor for _, tensor in sorted(found.items())}.values())
 
 
 def load(folder: Path, config: Config, remote_code: str | None = None) -> Any:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ftadvise.text import clean
 from ftadvise_trainer.config import to_dict
-from ftadvise_trainer.finetuner import needs_eval
+from ftadvise_trainer.data import day as days
+from ftadvise_trainer.evaluation import needs_eval
 from ftadvise_trainer.processes.rank import first_process, world_size
 from ftadvise_trainer.saving import checkpoints
 from ftadvise_trainer.settings import changes
@@ -36,10 +37,12 @@ class Start:
 
 def settings_of(config: Config, prepared: Prepared) -> dict[str, Any]:
     """Return what a resume compares: the settings, the data and the number of processes."""
+    day = prepared.report.day
     return {
         **to_dict(config),
         "data_fingerprint": prepared.train.fingerprint,
         "world_size": world_size(),
+        **({days.KEY: day} if day else {}),
     }
 
 

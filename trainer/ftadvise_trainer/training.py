@@ -30,6 +30,7 @@ from ftadvise_trainer.callbacks.progress import Progress
 from ftadvise_trainer.callbacks.resume import Cadence
 from ftadvise_trainer.callbacks.throughput import Throughput
 from ftadvise_trainer.config import config_hash, to_dict
+from ftadvise_trainer.data import day as days
 from ftadvise_trainer.data.collate import Collator
 from ftadvise_trainer.data.prepare import Prepared, prepare
 from ftadvise_trainer.dryrun import steps_of
@@ -37,16 +38,16 @@ from ftadvise_trainer.ending import closed, finish
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.finetuner import FineTuner
 from ftadvise_trainer.job import Job, Outcome
-from ftadvise_trainer.processes import sharding
 from ftadvise_trainer.processes.rank import first_process
 from ftadvise_trainer.processes.resharding import for_resume
+from ftadvise_trainer.processes.spread import spread_of, widened
 from ftadvise_trainer.saving import checkpoints
 from ftadvise_trainer.saving.lock import FolderLock
 from ftadvise_trainer.saving.preflight import (
     check_disk,
+    checkpoint_bytes,
     disk_errors,
     disk_trouble,
-    estimate_checkpoint_bytes,
 )
 from ftadvise_trainer.settings.keys import AUTO_SCHEDULE
 from ftadvise_trainer.settings.recipes import with_family_defaults
@@ -100,7 +101,10 @@ def train(
         family = models.family_of(config, remote_code=remote_code)
         config = with_family_defaults(config, family)
         tokenizer = load_tokenizer(config, family, remote_code=remote_code)
-        prepared = prepare(config, tokenizer, family)
+        day = days.of_run(output) if resume else None
+        if day is None and auto:  # so that runs of one folder have the same data
+            day = days.of_metrics(every / METRICS)
+        prepared = prepare(config, tokenizer, family, day=day)
         settled = _settled(replace(auto, output=every), config, prepared, resume) if auto else None
         config = _averaging(settled.config if settled else config, auto is not None)
         settings = {
@@ -112,12 +116,16 @@ def train(
             start = choose_start(output, settings, resume, allow_changed)
         if start.checkpoint is not None:  # one before the first step has been made
             arguments.eval_on_start = start.eval_first
-        said = [*models.notes(config, tokenizer, family), precision(config).note]
-        said += [note] if (note := sharding.chosen(config).note) else []
+        spread = spread_of(config)
+        autocast = precision(config).autocast
+        wide = widened(config, spread.cut, autocast)
+        said = models.notes(config, tokenizer, family, widened=wide)
+        said.append(precision(config, cut=spread.cut).note)
+        said += [spread.note] if spread.note else []
         chosen = [f"auto: {line}" for line in settled.lines] if settled else []
         _say(stream, [*prepared.report.lines(), *said, *chosen, *start.lines])
         model = models.load_model(config, tokenizer, family, remote_code=remote_code)
-        _check_room(config, model)
+        _check_room(config, model, spread.cut, wide)
         setup = set_up(config, arguments, model, tokenizer.pad_token_id, prepared.train)
         _say(stream, setup.lines)
         job = Job(
@@ -234,14 +242,12 @@ def _run(
     return finish(job, trainer, keep, stopped)
 
 
-def _check_room(config: Config, model: Any) -> None:
+def _check_room(config: Config, model: Any, cut: bool, widened: bool) -> None:
     """Refuse to start when the best k, the newest and the next checkpoint do not fit on the disk."""
     output = Path(config.output_dir)
     every = sum(p.numel() for p in model.parameters())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    size = estimate_checkpoint_bytes(
-        every, trained, config.model.dtype, adapter=config.lora is not None
-    )
+    size = checkpoint_bytes(config, every, trained, cut=cut, widened=widened)
     there = len(checkpoints.listed(output))
     if first_process():
         check_disk(output, size, max(1, config.training.save_total_limit + 2 - there))

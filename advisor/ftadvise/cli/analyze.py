@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--format",
     "form",
     type=click.Choice(tuple(renderings.FORMATS)),
-    help="How to tell it.  [default: as the name of --output ends, else text]",
+    help="Format of the output.  [default: as the name of --output ends, else text]",
 )
 @click.option(
     "-o",
@@ -74,8 +74,8 @@ def command(
     the answer is about the one with a train and an eval loss that was written last; --list shows
     them, --run takes another and --all takes each. Several logs of one fine-tune are answered for
     together as well, where the format has room for it. For pipelines, concise (a line each), github
-    (annotations), sarif and junit tell the findings alone. Exits with 0 when there is advice, 1 when --check found
-    something, and 2 when a log could not be read.
+    (annotations), sarif and junit tell the findings alone. Exits with 0 when there is advice, with
+    1 when --check found something, and with 2 when a log could not be read.
     """
     if logs.count("-") > 1:
         raise click.UsageError("the standard input can be read once", ctx)

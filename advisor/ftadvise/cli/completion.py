@@ -14,7 +14,7 @@ VARIABLE = "_FTADVISE_COMPLETE"
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    r"""Print the script that completes commands, options, formats, codes and policies.
+    """Print the script that completes commands, options, formats, codes and policies.
 
     \b
     bash: echo 'eval "$(ftadvise completion bash)"' >> ~/.bashrc
@@ -22,7 +22,7 @@ def command(ctx: click.Context, shell: str) -> None:
     fish: ftadvise completion fish > ~/.config/fish/completions/ftadvise.fish
 
     The script of bash needs bash 4.4.
-    """
+    """  # noqa: D301 - click keeps the lines of a paragraph that begins with this character
     from click.shell_completion import get_completion_class
 
     made = get_completion_class(shell)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftadvise.cli import options
 from ftadvise.cli.output import write
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(name="env")
 @click.option("--full", is_flag=True, help="Import torch too, and say which devices it sees.")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
+@options.output_format("text", "json")
 def command(full: bool, form: str) -> None:
     """Say what is installed, to be pasted into the report of a bug.
 

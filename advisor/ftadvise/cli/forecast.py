@@ -26,7 +26,7 @@ from ftadvise.cli.output import write
     help="Forecast a run of N epochs with a schedule of its own, instead of this one.",
 )
 @options.reading
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
+@options.output_format("text", "json")
 def command(log: str, at: float, epochs: float | None, take: options.Take, form: str) -> None:
     """Say what the eval loss of a run will be at epoch E.
 

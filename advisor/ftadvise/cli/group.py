@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ftadvise.cli import messages
+from ftadvise.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,11 +95,9 @@ class LazyGroup(click.Group):
 
 def _meant(name: str, known: list[str]) -> str:
     """Say what an unknown command may have been meant to be."""
-    import difflib
-
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    if close:
-        return f"Did you mean `ftadvise {close[0]}`?"
+    meant = nearest(name.lower(), known)
+    if meant:
+        return f"Did you mean `ftadvise {meant}`?"
     if os.sep in name or os.path.splitext(name)[1] or os.path.lexists(name):  # noqa: PTH122 - pathlib is slow to load
         return f"Did you mean `ftadvise analyze {name}`?"
     return f"There are {', '.join(known)}."

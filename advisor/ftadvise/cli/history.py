@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from ftadvise.history import Prediction
     from ftadvise.run import Run
 
-_FORMAT = click.option(
-    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True
-)
+_FORMAT = options.output_format("text", "json")
 _SHOWN = 50
 
 

@@ -30,6 +30,6 @@ def one_answer(runs: Sequence[Run], price: float | None) -> Advice:
     if found.others:
         raise UsageError(
             f"the logs are {len(runs)} runs of different fine-tunes, and one file holds one answer",
-            hint="name the log of the fine-tune that is going to be run again",
+            hint="Name the log of the fine-tune that is going to be run again.",
         )
     return advise(found.runs[-1], past=found.runs[:-1], price=price)

@@ -1,4 +1,4 @@
-"""What commands that read logs have in common: which run and which series to take; values."""
+"""Options that several commands have: the format, which run and which series to take; values."""
 
 from __future__ import annotations
 
@@ -73,6 +73,18 @@ def say_which(path: str, run: Run) -> None:
         "note",
         f"took {clean(run.source.run, 100)!r} of the {len(run.source.others) + 1} runs in "
         f"{clean(path, 300)}: --run NAME takes another",
+    )
+
+
+def output_format(*names: str) -> Callable[[_F], _F]:
+    """Return the option `--format`, as `form`: one of `names`, the first where it is left out."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(names),
+        default=names[0],
+        show_default=True,
+        help="Format of the output.",
     )
 
 

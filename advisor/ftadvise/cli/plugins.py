@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftadvise.cli import options
 from ftadvise.cli.output import write
 
 if TYPE_CHECKING:
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
     from ftadvise.plugins import Plugin
     from ftadvise.testing.whole_plugins import Outcome
 
-_FORMAT = click.option(
-    "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True
-)
+_FORMAT = options.output_format("text", "json")
 _TIMES = click.option("--times", is_flag=True, help="Show how long each took to be imported.")
+# Those of ftadvise.authoring, which is too heavy to import for --help; a test compares them.
 _KINDS = ("reader", "family", "law", "policy", "rule")
 
 
@@ -66,7 +66,7 @@ def _list(form: str, times: bool) -> None:
     type=click.Path(path_type=Path),
     metavar="DIR",
     default=Path(),
-    help="The folder in which its own is made; the one you are in when left out.",
+    help="The folder in which its own is made.  [default: the one you are in]",
 )
 @_FORMAT
 def new(name: str, kind: str, into: Path, form: str) -> None:
@@ -155,12 +155,11 @@ def _checked(
 
 
 def _unknown(name: str, installed: list[str]) -> Exception:
-    import difflib
-
     from ftadvise.cli.messages import Unknown
+    from ftadvise.text import nearest
 
-    close = difflib.get_close_matches(name, installed, n=1)
-    guess = f"Did you mean {close[0]}? " if close else ""
+    meant = nearest(name, installed)
+    guess = f"Did you mean {meant}? " if meant else ""
     there = ", ".join(installed) or "none"
     return Unknown("plugin", name, f"{guess}Installed: {there}. A path works, too.")
 

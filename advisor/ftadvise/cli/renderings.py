@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftadvise.advice import Advice
     from ftadvise.cli.output import Look
     from ftadvise.cli.selecting import Selection
-    from ftadvise.reports.judged import Judged
+    from ftadvise.reports.run_findings import RunFindings
     from ftadvise.together import Together
 
     Answer = Advice | FtadviseError
@@ -174,38 +174,38 @@ def _html(pieces: list[tuple[str, Answer]], joint: Joint | None, asked: Asked) -
     return page(pieces, (joint.advice, joint.found) if joint else None, asked.command)
 
 
-def _judged(path: str, result: Answer, asked: Asked) -> Judged:
+def _shown(path: str, result: Answer, asked: Asked) -> RunFindings:
     """Keep the findings alone: an answer with its fit is a hundred times as large."""
-    from ftadvise.reports.judged import judged
+    from ftadvise.reports.run_findings import run_findings
 
-    return judged(path, result, asked.selection.shows)
-
-
-def _failing(path: str, result: Answer, asked: Asked) -> Judged:
-    from ftadvise.reports.judged import judged
-
-    return judged(path, result, asked.selection.counts)
+    return run_findings(path, result, asked.selection.shows)
 
 
-def _concise(pieces: list[Judged], joint: Joint | None, asked: Asked) -> str:
+def _failing(path: str, result: Answer, asked: Asked) -> RunFindings:
+    from ftadvise.reports.run_findings import run_findings
+
+    return run_findings(path, result, asked.selection.counts)
+
+
+def _concise(pieces: list[RunFindings], joint: Joint | None, asked: Asked) -> str:
     from ftadvise.reports import concise
 
     return concise.lines(pieces)
 
 
-def _github(pieces: list[Judged], joint: Joint | None, asked: Asked) -> str:
+def _github(pieces: list[RunFindings], joint: Joint | None, asked: Asked) -> str:
     from ftadvise.reports import github
 
     return github.commands(pieces)
 
 
-def _sarif(pieces: list[Judged], joint: Joint | None, asked: Asked) -> str:
+def _sarif(pieces: list[RunFindings], joint: Joint | None, asked: Asked) -> str:
     from ftadvise.reports import sarif
 
     return sarif.log(pieces)
 
 
-def _junit(pieces: list[Judged], joint: Joint | None, asked: Asked) -> str:
+def _junit(pieces: list[RunFindings], joint: Joint | None, asked: Asked) -> str:
     from ftadvise.reports import junit
 
     return junit.report(pieces)
@@ -219,9 +219,9 @@ FORMATS = {
     "html": Rendering(
         _answer, _html, (".html", ".htm"), "both", joint=True, people=True, page=True
     ),
-    "concise": Rendering(_judged, _concise, (), "inside", findings=True),
-    "github": Rendering(_judged, _github, (), "inside", findings=True),
-    "sarif": Rendering(_judged, _sarif, (".sarif", ".sarif.json"), "both", findings=True),
+    "concise": Rendering(_shown, _concise, (), "inside", findings=True),
+    "github": Rendering(_shown, _github, (), "inside", findings=True),
+    "sarif": Rendering(_shown, _sarif, (".sarif", ".sarif.json"), "both", findings=True),
     "junit": Rendering(_failing, _junit, (".xml",), "both", findings=True),
 }
 

@@ -36,7 +36,7 @@ CUSTOMARY = (
     "Without it, the customary ones.",
 )
 @options.reading
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
+@options.output_format("text", "json")
 def command(log: str, specs: tuple[str, ...], take: options.Take, form: str) -> None:
     """Show what stop policies would have done on LOG.
 

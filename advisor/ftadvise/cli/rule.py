@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftadvise.cli import completing
+from ftadvise.cli import completing, options
 from ftadvise.cli.output import look, write
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(name="rule")
 @click.argument("code", required=False, shell_complete=completing.code)
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
+@options.output_format("text", "json")
 def command(code: str | None, form: str) -> None:
     """Explain the CODE of a finding or an error, or list the codes of all findings."""
     from ftadvise.rules.documented import documented

@@ -79,18 +79,16 @@ def _closeness(finding: Finding, names: tuple[str, ...]) -> int:
 
 
 def _unknown(name: str, codes: list[str]) -> UsageError:
-    import difflib
+    from ftadvise.text import clean, nearest
 
-    from ftadvise.text import clean
-
-    close = difflib.get_close_matches(name, [*codes, *map(str.upper, LEVELS)], n=1)
+    meant = nearest(name, [*codes, *map(str.upper, LEVELS)])
     guess = ""
-    if close:
-        meant = close[0].lower() if close[0].lower() in LEVELS else close[0]
-        guess = f"did you mean {meant!r}? "
+    if meant:
+        shown = meant.lower() if meant.lower() in LEVELS else meant
+        guess = f"Did you mean {shown!r}? "
     return UsageError(
         f"no finding has a code that begins with {clean(name, 40)!r}",
-        hint=f"{guess}`ftadvise rule` lists the codes; levels are {', '.join(LEVELS)}",
+        hint=f"{guess}`ftadvise rule` lists the codes; levels are {', '.join(LEVELS)}.",
     )
 
 

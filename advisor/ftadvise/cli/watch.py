@@ -46,7 +46,7 @@ _STEP = 0.25  # seconds between two looks at the size of the terminal
 )
 @click.option("--once", is_flag=True, help="Show the run as it is now, and exit.")
 @click.option("--until-stop", is_flag=True, help="Exit with 1 when the decision is to stop.")
-@click.option("--format", "form", type=click.Choice(("text", "jsonl")), default="text")
+@options.output_format("text", "jsonl")
 @click.option(
     "--epochs",
     type=float,
@@ -203,7 +203,7 @@ class _Watch:
         from ftadvise.errors import LogError
 
         failure, path = self.follower.failure, clean(self.follower.path, 300)
-        hint = "" if self.timeout is None else f"waited {self.timeout:g} s for it (--timeout)"
+        hint = "" if self.timeout is None else f"Waited {self.timeout:g} s for it (--timeout)."
         if failure is not None:
             raise LogError(failure.message, code=failure.code, hint=failure.hint or hint)
         what = "it ends in the middle of a line" if status is None else "nothing more was written"

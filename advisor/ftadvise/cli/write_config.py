@@ -111,7 +111,7 @@ def _one(advised: Sequence[Advice], price: float | None) -> Advice:
     if not advised:
         raise UsageError(
             "there is no advice to write",
-            hint="--write-config takes no --separate and no --format jsonl",
+            hint="--write-config takes no --separate and no --format jsonl.",
         )
     if len(advised) == 1:
         return advised[0]

@@ -30,18 +30,36 @@ _HELD = {
 }
 
 
-def held(config: Config) -> str:
-    """Return what the weights are kept in, for the person who starts a run."""
+_WIDENED = (
+    "master weights in float32: accelerate makes them so for FSDP2 with bf16, whatever model.dtype "
+    "says; training.bf16_updates does nothing here"
+)
+
+
+def kahan(config: Config) -> bool:
+    """Return whether two more bytes are kept for each trained weight, with its optimizer's state."""
+    return config.model.dtype == "bfloat16" and _kind(config) == "kahan"
+
+
+def held(config: Config, *, widened: bool = False) -> str:
+    """Return what the weights are kept in, for the person who starts a run.
+
+    Args:
+        config: The settings.
+        widened: Whether bfloat16 weights become float32 (`spread.widened`).
+    """
+    if widened:
+        return _WIDENED
     if config.model.dtype == "float32":
         return "master weights in float32 (model.dtype), whatever type they were saved in"
     return _HELD[_kind(config)]
 
 
-def updated(config: Config) -> str:
-    """Return what an update meets: a float32 copy, or which way of rounding."""
-    return (
-        "float32 master weights" if config.model.dtype != "bfloat16" else _UPDATED[_kind(config)]
-    )
+def updated(config: Config, *, widened: bool = False) -> str:
+    """Return what an update meets: float32 weights, or which way of rounding; as `held`."""
+    if widened or config.model.dtype != "bfloat16":
+        return "float32 master weights"
+    return _UPDATED[_kind(config)]
 
 
 def _kind(config: Config) -> str:

@@ -58,6 +58,7 @@ def leaving_out(optimizer: Any, flag: torch.Tensor) -> LeftOut | None:
         return LeftOut(flag.cpu(), None)
     answer = torch.empty((), dtype=flag.dtype, pin_memory=True)
     answer.copy_(flag, non_blocking=True)
-    ready = torch.cuda.Event()
+    event: Any = torch.cuda.Event  # has no types
+    ready = event()
     ready.record()
     return LeftOut(answer, ready)

@@ -42,7 +42,7 @@ class Preemption(TrainerCallback):  # type: ignore[misc]  # transformers has no 
 
     An evaluation that is due at the step where the run stops is not made, because a grace period
     is short. It is noted in the log history as `eval_interrupted`, so that the run that goes on
-    from there can make it first (`finetuner.needs_eval`). A learning rate that follows the eval
+    from there can make it first (`evaluation.needs_eval`). A learning rate that follows the eval
     loss needs it at its step, and it is made before the save.
 
     The workers of a data loader get the same signal from a scheduler or a terminal, and torch

@@ -120,7 +120,8 @@ def save(folder: Path, key: str, tokens: Tokens) -> None:
         _delete(folder)
         building.mkdir(parents=True)
         for side, dataset in (("train", train), ("eval", held_out)):
-            for name, array in zip(_ARRAYS, dataset.arrays(), strict=True):
+            arrays: tuple[Any, ...] = dataset.arrays()
+            for name, array in zip(_ARRAYS, arrays, strict=True):
                 np.save(building / f"{side}-{name}.npy", array, allow_pickle=False)
         (building / "report.json").write_text(json.dumps(facts), encoding="utf-8")
         building.rename(folder / f"{NAME}{key[:16]}")

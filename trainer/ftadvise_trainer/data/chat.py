@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ftadvise.templates import CLOSE, OPEN, answers, has_marks, with_visible_marks
+from ftadvise_trainer.data import day as days
 from ftadvise_trainer.data.records import BrokenRecordError, Example
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.tokenizers import adds_bos, training_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import date
 
     from numpy.typing import NDArray
 
@@ -30,8 +32,21 @@ BATCH = 256
 class Renderer:
     """Turns examples into token ids and a mask of the trained ones."""
 
-    def __init__(self, tokenizer: Any, family: ModelFamily, system: str | None = None) -> None:
-        """Choose the template, and refuse one that does not end an answer."""
+    def __init__(
+        self,
+        tokenizer: Any,
+        family: ModelFamily,
+        system: str | None = None,
+        day: date | None = None,
+    ) -> None:
+        """Choose the template, and refuse one that does not end an answer.
+
+        Args:
+            tokenizer: As `load_tokenizer` gives it.
+            family: As `family_of` gives it.
+            system: For conversations that have none.
+            day: What a template is told that asks for the date; today when left out.
+        """
         self.tokenizer = tokenizer
         self.end: str = family.end_of_turn or tokenizer.eos_token
         self.end_id: int = tokenizer.convert_tokens_to_ids(self.end)
@@ -41,6 +56,10 @@ class Renderer:
         self.marked = has_marks(self.template)
         if self.marked:
             self.template = with_visible_marks(self.template)
+        self.day: date | None = None
+        if days.asked_for(self.template):
+            self.day = day or days.today()
+            self.template = days.frozen(self.template, self.day)
         self._check()
 
     def encode(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], NDArray[np.bool_]]]:

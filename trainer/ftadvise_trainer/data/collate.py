@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from ftadvise_trainer.data.packing import Layout, pack, width
 from ftadvise_trainer.data.rows import IGNORED, Batch, groups, trained_places, with_places
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Example = dict[str, list[int]]
 
@@ -47,7 +47,7 @@ class Collator:
         return {"input_ids": ids, "attention_mask": attention, "labels": labels}
 
 
-@dataclass(frozen=True)
+@dataclass
 class PackedCollator:
     """Lays examples end to end in rows.
 
@@ -143,3 +143,27 @@ def counted(batch: Batch) -> Counts | None:
         "trained": int(labels.ne(IGNORED).sum()),
         "squares": sum(length**2 for length in lengths),
     }
+
+
+class FirstLabelIgnored:
+    """A collator whose first label in each row is not trained, and that counts its batches.
+
+    Nothing predicts the first token, so this changes no loss. It makes the number of labels the
+    number of trained tokens, which transformers gets wrong for models it does not know.
+    """
+
+    def __init__(self, collator: Callable[[Any], Any]) -> None:
+        """Wrap `collator`."""
+        self.collator = collator
+
+    def __call__(self, rows: Any) -> Any:
+        """Collate `rows`."""
+        batch = self.collator(rows)
+        labels = batch.get("labels") if hasattr(batch, "get") else None
+        if isinstance(labels, torch.Tensor) and labels.dim() > 1 and "shift_labels" not in batch:
+            batch["labels"] = labels = labels.clone()  # it may be `input_ids` itself
+            labels[..., 0] = IGNORED
+        if isinstance(batch, dict) and (counts := counted(batch)) is not None:
+            batch["counts"] = counts
+            batch["places"] = trained_places(batch["labels"])
+        return batch

@@ -16,6 +16,7 @@ from ftadvise_trainer.processes.rank import world_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import date
 
     import numpy as np
     from numpy.typing import NDArray
@@ -41,7 +42,9 @@ class Prepared:
     report: DataReport
 
 
-def prepare(config: Config, tokenizer: Any, family: ModelFamily) -> Prepared:
+def prepare(
+    config: Config, tokenizer: Any, family: ModelFamily, *, day: date | None = None
+) -> Prepared:
     """Return the tokens to train and to evaluate on.
 
     The same files, tokenizer and settings give the same tokens in the same order, in every process.
@@ -51,6 +54,7 @@ def prepare(config: Config, tokenizer: Any, family: ModelFamily) -> Prepared:
         config: The run's settings.
         tokenizer: As `load_tokenizer` gives it.
         family: As `family_of` gives it.
+        day: What a chat template is told that asks for the date; today when left out.
 
     Raises:
         TrainError: FT502, the data cannot be used; FT503, no token would be trained; FT509, a
@@ -59,20 +63,20 @@ def prepare(config: Config, tokenizer: Any, family: ModelFamily) -> Prepared:
     _check(config.data)
     key = cache.key_of(config, tokenizer, family) if world_size() > 1 else None
     if key is None:
-        return _tokenised(config, tokenizer, family)
+        return _tokenised(config, tokenizer, family, day)
     folder = config.output_dir
     with cache.turn(folder):
         found = cache.load(folder, key)
-        if found is not None:
+        if found is not None and (day is None or found[2].day in ("", day.isoformat())):
             return Prepared(*found)
-        made = _tokenised(config, tokenizer, family)
+        made = _tokenised(config, tokenizer, family, day)
         cache.save(folder, key, (made.train, made.eval, made.report))
         return made
 
 
-def _tokenised(config: Config, tokenizer: Any, family: ModelFamily) -> Prepared:
-    renderer = Renderer(tokenizer, family, config.data.system)
-    report = DataReport()
+def _tokenised(config: Config, tokenizer: Any, family: ModelFamily, day: date | None) -> Prepared:
+    renderer = Renderer(tokenizer, family, config.data.system, day)
+    report = DataReport(day=renderer.day.isoformat() if renderer.day else "")
     train, held_out = _sides(config, report)
     sides: dict[str, TokenDataset] = {}
     for name, given, side in (("train", train, report.train), ("eval", held_out, report.eval)):

@@ -54,6 +54,7 @@ class DataReport:
         split: How the eval side was found.
         notes: What else somebody should know.
         example: The first train example as text, with the trained tokens marked.
+        day: What a chat template was told that asks for the date, as in 2026-11-23; else empty.
     """
 
     train: SideReport = field(default_factory=SideReport)
@@ -62,6 +63,7 @@ class DataReport:
     split: str = ""
     notes: list[str] = field(default_factory=list[str])
     example: str = ""
+    day: str = ""
 
     def rendered_example(self) -> str:
         """Return one example as text; what is trained stands in ⟦ ⟧."""
@@ -81,12 +83,16 @@ class DataReport:
                 said.append(f"{name}: {side.duplicates:,} stand there more than once")
         if self.split:
             said.append(f"eval side: {self.split}")
+        if self.day:
+            said.append(f"chat template: the date in all examples is {self.day}, as the run began")
         return said + self.notes
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, without the example."""
         made = asdict(self)
         made.pop("example")
+        if not self.day:
+            made.pop("day")
         return made
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ftadvise.text import clean
+from ftadvise_trainer.bf16 import weight_types
 from ftadvise_trainer.errors import TrainError
 
 if TYPE_CHECKING:
@@ -163,7 +164,13 @@ def held_by_each(config: Config) -> int:
     from ftadvise_trainer.speed.memory import needed, shape_of
 
     width = {"bfloat16": 2}.get(config.model.dtype, 4)
-    memory = needed(shape_of(config, family_of(config)), 0, weight_bytes=width, autocast=False)
+    memory = needed(
+        shape_of(config, family_of(config)),
+        0,
+        weight_bytes=width,
+        autocast=False,
+        kahan=weight_types.kahan(config),
+    )
     return memory.weights + 2 * memory.gradients + memory.adam  # DDP's buckets copy the gradients
 
 

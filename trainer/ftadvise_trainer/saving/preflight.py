@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftadvise.text import clean
+from ftadvise_trainer.bf16 import weight_types
 from ftadvise_trainer.errors import TrainError
 from ftadvise_trainer.saving.checkpoints import listed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from ftadvise_trainer.config import Config
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 
@@ -27,8 +30,36 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how safetensors, written in Rus
 _TORCH_WRITE = re.compile(r"PytorchStreamWriter|inline_container|file write failed|iostream error")
 
 
+def checkpoint_bytes(
+    config: Config, parameters: int, trainable: int, *, cut: bool = False, widened: bool = False
+) -> int:
+    """Return about how many bytes one checkpoint of a run takes.
+
+    Args:
+        config: The settings.
+        parameters: Number of parameters of the model.
+        trainable: How many of them are trained.
+        cut: Whether FSDP holds the model.
+        widened: Whether its bfloat16 weights become float32.
+    """
+    return estimate_checkpoint_bytes(
+        parameters,
+        trainable,
+        "float32" if widened else config.model.dtype,
+        adapter=config.lora is not None,
+        cut=cut,
+        kahan=weight_types.kahan(config) and not widened,
+    )
+
+
 def estimate_checkpoint_bytes(
-    parameters: int, trainable: int, dtype: str = "float32", *, adapter: bool = False
+    parameters: int,
+    trainable: int,
+    dtype: str = "float32",
+    *,
+    adapter: bool = False,
+    cut: bool = False,
+    kahan: bool = False,
 ) -> int:
     """Return about how many bytes one checkpoint takes: weights and the two moments of Adam.
 
@@ -37,9 +68,12 @@ def estimate_checkpoint_bytes(
         trainable: How many of them are trained; each has two moments of the same type.
         dtype: Type of the weights.
         adapter: Whether only the trained ones are saved (LoRA).
+        cut: Whether FSDP holds the model: its checkpoints have the weights twice.
+        kahan: Whether the optimizer keeps what rounding leaves over, as wide as a weight.
     """
     size = BYTES.get(dtype.removeprefix("torch."), 4)
-    return (trainable if adapter else parameters) * size + 2 * trainable * size + _OVERHEAD
+    weights = (trainable if adapter else parameters) * size
+    return weights * (2 if cut else 1) + trainable * size * (3 if kahan else 2) + _OVERHEAD
 
 
 def check_disk(output_dir: Path, checkpoint_bytes: int, copies: int) -> None:

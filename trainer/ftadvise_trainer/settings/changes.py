@@ -42,6 +42,7 @@ APPLIED: dict[str, str] = {
     "training.dataloader_prefetch_factor": "the examples do not depend on it",
     "training.ddp_timeout": "how long processes wait for each other does not touch the weights",
     "training.run_name": "a name for loggers",
+    "template_day": "the data are compared as tokens",
     "lora.merge": "whether the adapter is merged is decided at the end",
 }
 """Settings that may change on resume and are taken over, and why."""

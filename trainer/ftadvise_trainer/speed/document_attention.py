@@ -24,7 +24,7 @@ _LOG2E = 1.4426950408889634
 
 
 class Blocks(NamedTuple):
-    """How a kernel cuts its work: the fastest of some on an H200 (`benchmarks/attention_gpu.py`)."""
+    """How a kernel cuts its work: the fastest of some on an H200 (`benchmarks/throughput/attention_gpu.py`)."""
 
     rows: int
     columns: int

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ftadvise_trainer.config import Config
+    from ftadvise_trainer.processes.spread import Spread
     from ftadvise_trainer.speed.memory import Shape
 
 GPU_MULTIPLE = 128
@@ -114,6 +115,7 @@ def expected(
     shape: Shape,
     lengths: Sequence[int],
     checkpointing: bool | None,
+    spread: Spread | None = None,
 ) -> Expected:
     """Return what a run's forward passes will be, if its model can do what most can.
 
@@ -123,30 +125,39 @@ def expected(
         shape: Of the model.
         lengths: Tokens of each train example.
         checkpointing: Whether activations are computed again; None where memory decides.
+        spread: Over how many processes; over this one alone when left out.
     """
     training, longest = config.training, max(lengths)
+    ranks = spread.processes if spread is not None else 1
+    cut = spread is not None and spread.cut
     fused = training.fused_loss is not False
     if why_not(config, arguments) is not None:
         tokens = training.per_device_train_batch_size * longest
         return Expected(tokens, fused, bool(checkpointing))
-    room = row_size.room_for(config, shape, arguments.device, fused)
+    parts = spread.parts if spread is not None and cut else ranks
+    room = row_size.room_for(config, shape, arguments.device, fused, parts, cut)
     why = room.without_checkpointing(longest) if checkpointing is None else None
     again = bool(checkpointing) or why is not None
     tokens = training.row_tokens or row_size.rows_in(room, longest, checkpointing=again)
     layout = layout_of(config, 0, tokens, on_gpu=arguments.device.type == "cuda")
-    step = int(arguments.train_batch_size) * sum(lengths) / len(lengths)
-    said = lines(config, layout, lengths) if layout is not None else []
+    examples = int(arguments.train_batch_size)
+    if training.batch_size is not None:  # counted over all of them
+        examples = math.ceil(training.batch_size / ranks)
+    step = examples * sum(lengths) / len(lengths)
+    said = lines(config, layout, lengths, ranks) if layout is not None else []
     said += [why] if why is not None else []
     return Expected(max(longest, min(tokens, math.ceil(step))), fused, again, tuple(said))
 
 
-def lines(config: Config, layout: Layout, lengths: Sequence[int]) -> list[str]:
+def lines(
+    config: Config, layout: Layout, lengths: Sequence[int], processes: int | None = None
+) -> list[str]:
     """Return what packing does to an epoch: rows, and padding with it and without; and advice."""
     per_device = config.training.per_device_train_batch_size
     # Without `batch_size` each process packs what transformers gives it.
     size, ranks = per_device, 1
     if layout.batch_size is not None:
-        size, ranks = layout.batch_size, world_size()
+        size, ranks = layout.batch_size, processes or world_size()
     steps = list(_steps(lengths, size, config.training.seed))
     packed = _packed(lengths, layout, steps, ranks)
     padded = _padded(lengths, steps, per_device)

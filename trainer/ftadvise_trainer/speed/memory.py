@@ -17,7 +17,8 @@ def formula(fused: bool = False) -> tuple[str, ...]:
     """Return what `needed` adds up, in lines for people; mostly right within a factor of 1.5."""
     logits = "min(7 N V a, 3.5 GB) + 4 N h + 8 V h, the loss in pieces"
     return (
-        "= P w + T w + 2 T w (Adam) + 2 P (bf16 copies under autocast) + N L (c h + 4 f) a",
+        "= P w + T w + 2 T w (Adam; 3 T w with Kahan sums) + 2 P (bf16 copies under autocast)",
+        "+ N L (c h + 4 f) a",
         f"+ {logits if fused else 'N V (a + 8), the logits'};",
         "P parameters of w bytes, T of them trained; N tokens in a forward pass, padding included;",
         "L layers, h hidden, f feed-forward, V vocabulary; activations of a bytes, c of them as wide",
@@ -128,6 +129,7 @@ def needed(
     autocast: bool,
     checkpointing: bool = False,
     fused: bool = False,
+    kahan: bool = False,
 ) -> Memory:
     """Return about what a forward and backward pass needs at its peak, by `formula`.
 
@@ -139,6 +141,7 @@ def needed(
         checkpointing: Whether activations are computed again in the backward pass; then only the
             input of each layer is kept, and all of one layer.
         fused: Whether the loss is computed in pieces, so that all logits never stand at a time.
+        kahan: Whether what rounding leaves over is kept beside Adam's moments.
     """
     active = 2 if autocast else weight_bytes
     # How many tensors as wide as the hidden state a layer keeps: counted in the code of Llama and
@@ -152,7 +155,7 @@ def needed(
     return Memory(
         weights=shape.parameters * weight_bytes,
         gradients=shape.trainable * weight_bytes,
-        adam=2 * shape.trainable * weight_bytes,
+        adam=(3 if kahan else 2) * shape.trainable * weight_bytes,
         autocast_copies=2 * shape.parameters if autocast and weight_bytes > 2 else 0,
         activations=kept + _head(shape, tokens, active, fused),
     )

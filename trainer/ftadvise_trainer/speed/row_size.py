@@ -43,8 +43,9 @@ class Room:
         weight_bytes: Of a parameter: 4 for float32, 2 for bfloat16.
         autocast: Whether the forward pass runs under bf16 autocast.
         fused: Whether the loss is computed in pieces.
-        processes: How many train together.
+        processes: How many train together; where the model is cut, into how many parts.
         sharded: Whether they hold a part of the weights and of the optimizer each.
+        kahan: Whether the optimizer keeps what rounding leaves over.
     """
 
     shape: Shape
@@ -54,6 +55,7 @@ class Room:
     fused: bool
     processes: int = 1
     sharded: bool = False
+    kahan: bool = False
 
     def needs(self, tokens: int, *, checkpointing: bool = False) -> Memory:
         """Return what a row of so many tokens needs on each process."""
@@ -64,6 +66,7 @@ class Room:
             autocast=self.autocast,
             checkpointing=checkpointing,
             fused=self.fused,
+            kahan=self.kahan,
         )
         if self.processes == 1:
             return found
@@ -181,16 +184,21 @@ def room_for(
         sharded: Whether they hold a part of the weights each.
     """
     from ftadvise_trainer.arguments import precision
+    from ftadvise_trainer.bf16 import weight_types
+    from ftadvise_trainer.processes.spread import widened
     from ftadvise_trainer.saving.preflight import BYTES
 
+    autocast = precision(config).autocast
+    wide = widened(config, sharded, autocast)
     return Room(
         shape=shape,
         memory=_memory(device),
-        weight_bytes=BYTES[config.model.dtype],
-        autocast=precision(config).autocast,
+        weight_bytes=BYTES["float32" if wide else config.model.dtype],
+        autocast=autocast,
         fused=fused,
         processes=processes,
         sharded=sharded,
+        kahan=weight_types.kahan(config) and not wide,
     )
 
 

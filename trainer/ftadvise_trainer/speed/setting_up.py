@@ -14,6 +14,7 @@ from torch import distributed
 from ftadvise_trainer.data.batches import lengths_of
 from ftadvise_trainer.dryrun import steps_of
 from ftadvise_trainer.processes.rank import world_size
+from ftadvise_trainer.processes.spread import parts_of
 from ftadvise_trainer.speed import layouts, row_size
 from ftadvise_trainer.speed.speed_up import speed_up
 
@@ -112,11 +113,13 @@ def _rows(
 ) -> tuple[int, list[str]]:
     """Return the tokens of a row, and what there is to say on it."""
     args: Any = arguments
+    cut = bool(args.fsdp)
     how: dict[str, Any] = {
         "fused": fused,
         "longest": longest,
-        "processes": world_size(),
-        "sharded": bool(args.fsdp),
+        # With hsdp each host has the whole model, whatever their number.
+        "processes": parts_of(args, world_size()) if cut else world_size(),
+        "sharded": cut,
     }
     lines: list[str] = []
     checkpointing = bool(args.gradient_checkpointing)
