@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,24 +83,12 @@ def test_a_page_loads_nothing_from_elsewhere(site: Path) -> None:
             assert "//" not in re.sub(r"(^|\s)//.*", "", code.read_text(encoding="utf-8")), code
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no Chromium here")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_site_is_read_and_searched_from_a_folder(
-    site: Path, browser: Any, width: int, scheme: str
+    site: Path, chromium: Any, width: int, scheme: str
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("requestfailed", lambda request: wrong.append(request.url))
@@ -111,7 +98,8 @@ def test_the_site_is_read_and_searched_from_a_folder(
         assert wide <= 0, f"{name} is {wide} pixels wider than a screen of {width}"
         assert page.get_by_role("navigation").is_visible() == (width > 800)
     page.fill("#search", "threshold swallows")
-    page.click("#found a")
+    with page.expect_navigation():
+        page.click("#found a")
     assert "FT302" in page.title()
     colours = "getComputedStyle(document.body).backgroundColor"
     before = page.evaluate(colours)

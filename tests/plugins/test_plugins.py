@@ -18,7 +18,7 @@ BOOK = "# lossbook 1\n1 2.31 2.40\n2 1.72 2.05\n3 1.31 1.96\n4 1.02 1.95\n5 0.80
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the example plugin, and three broken ones, into a folder of their own."""
+    """Install the example plugin, and broken ones, into a folder of their own."""
     folder = tmp_path_factory.mktemp("site")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     done = subprocess.run(
@@ -28,6 +28,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _broken(folder, "cannot_import", "raise RuntimeError('no such device')")
     _broken(folder, "bad_hook", _HOOK + "def register_rules():\n    return 42\n")
     _broken(folder, "bad_reader", _HOOK + _BAD_READER)
+    _broken(folder, "exits", "raise SystemExit(0)")
+    _broken(folder, "exits_in_hook", _HOOK + "def register_rules():\n    raise SystemExit(0)\n")
+    _broken(folder, "bad_law", _HOOK + "def register_laws():\n    return ['no law']\n")
     return folder
 
 
@@ -85,6 +88,8 @@ def test_broken_plugins_are_named_with_their_error_and_stop_nobody(site: Path) -
     plugins = listed(site)
     assert "no such device" in str(plugins["cannot_import"]["error"])
     assert "register_rules" in str(plugins["bad_hook"]["error"])
+    assert plugins["exits"]["error"] == "SystemExit: 0"
+    assert plugins["exits_in_hook"]["error"] == "register_rules: SystemExit: 0"
     assert plugins["ftadvise.readers"]["error"] == ""
 
 
@@ -94,6 +99,18 @@ def test_a_reader_that_fails_is_passed_over_for_the_next(site: Path) -> None:
     done = ftadvise(site, "analyze", "log.json", "--format", "json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["observed"]["eval_points"] == 4
+
+
+def test_a_law_that_fails_is_left_out_with_a_warning_and_the_others_answer(site: Path) -> None:
+    log = {"train_loss": [3.0, 2.0, 1.5, 1.2], "val_loss": [3.1, 2.4, 2.2, 2.3]}
+    (site / "law.json").write_text(json.dumps(log))
+    done = ftadvise(site, "analyze", "law.json", "--format", "json")
+    assert "the law 'no law' is left out: TypeError: it is no Law" in done.stderr
+    with_it = json.loads(done.stdout)
+    without = ftadvise(
+        site, "analyze", "law.json", "--format", "json", FTADVISE_BLOCK_PLUGINS="bad_law"
+    )
+    assert with_it == json.loads(without.stdout)
 
 
 def test_a_blocked_plugin_is_listed_as_blocked_and_not_used(site: Path) -> None:

@@ -18,7 +18,7 @@ from ftadvise.reports.html.next_run import next_run
 from ftadvise.reports.html.palette import COLOURS, RUNS
 from ftadvise.reports.html.plot import number, worded, y_axes
 from ftadvise.reports.html.stops import stops
-from ftadvise.reports.html.svg import chart
+from ftadvise.reports.html.svg import draw
 from ftadvise.reports.html.this_run import smooth, this_run
 from ftadvise.run import Run
 from ftadvise.scenarios import paths
@@ -28,6 +28,12 @@ from ftadvise.schedules import Schedule
 @pytest.fixture(scope="module")
 def advice() -> Advice:
     return ftadvise.advise(make_run(epochs=6, evals=12, rise=0.4, noise=0.005))
+
+
+def chart(advice: Advice) -> str:
+    plot = this_run(advice)
+    assert plot is not None
+    return draw(plot, legend=True)
 
 
 def test_a_thinned_curve_keeps_its_ends_and_the_spikes_of_every_stretch() -> None:
