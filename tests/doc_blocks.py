@@ -13,7 +13,8 @@ A comment of HTML on the line above a block says how, and is not seen by readers
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -79,6 +80,23 @@ def steps_of(block: Block) -> list[Step]:
         return [Step(block.code, "")]
     prompts = [m.start() for m in re.finditer(r"^\$ ", block.code, re.MULTILINE)]
     return [_step(block.code[a + 2 : b]) for a, b in pairwise([*prompts, len(block.code)])]
+
+
+def bash(
+    *arguments: str, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run bash with nothing to read; all that it prints, in its order, is in `stdout`."""
+    return subprocess.run(
+        ["bash", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
 
 
 def _step(text: str) -> Step:

@@ -59,9 +59,9 @@ def largest(folder: Path, rows: int = 1_000_000) -> str:
     return page([("large.csv", ftadvise.advise(ftadvise.read(path)))])
 
 
-def many(count: int = 24) -> str:
+def many(count: int = 24, names: str = "r{}.json") -> str:
     """Return the page about many logs, one of them unreadable, and what they say together."""
-    runs = [_named(f"runs/r{n}.json", seed=n, rise=0.03 * n) for n in range(count)]
+    runs = [_named(f"runs/{names.format(n)}", seed=n, rise=0.03 * n) for n in range(count)]
     each = [ftadvise.advise(run) for run in runs]
     answers: list[Answer] = [(run.source.path, one) for run, one in zip(runs, each, strict=True)]
     broken = ftadvise.LogError("runs/broken.json: empty", code="FT402", hint="Look elsewhere.")

@@ -98,9 +98,11 @@ def test_every_folder_has_its_purpose_in_the_readme() -> None:
     }
     for folder in ours & {p.name for p in ROOT.iterdir() if p.is_dir()}:
         assert f"`{folder}/`" in text
-    for module in (ROOT / "advisor" / "ftadvise").glob("*.py"):
-        if not module.name.startswith("__"):
-            assert module.name in text, f"README does not say what {module.name} is for"
+    for room in (ROOT / "advisor" / "ftadvise").iterdir():
+        if room.suffix == ".py" and not room.name.startswith("__"):
+            assert f"`{room.name}`" in text, f"README does not say what {room.name} is for"
+        if (room / "__init__.py").is_file():
+            assert f"{room.name}/`" in text, f"README does not say what {room.name}/ is for"
 
 
 def test_nothing_in_the_repository_refers_to_what_lies_outside_it() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
-from doc_blocks import ROOT, Block, Step, blocks_of, differs, steps_of
+from doc_blocks import ROOT, Block, Step, bash, blocks_of, differs, steps_of
 from doc_files import make_files
 from doc_givens import GIVENS
 from forked_cli import installed
@@ -86,15 +86,7 @@ def folder(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
     named = "trap 'echo \"this failed: $BASH_COMMAND\"' ERR\n"
-    return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", named + command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+    return bash("-euo", "pipefail", "-c", named + command)
 
 
 def pages_with(*languages: str) -> list[Any]:

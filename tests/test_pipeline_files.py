@@ -122,6 +122,11 @@ def test_the_action_tells_annotations_sarif_a_page_and_a_summary(runner: Path) -
     assert (runner / "summary.md").read_text().startswith("# Training advice")
 
 
+def test_the_action_says_which_of_its_files_it_could_not_write(runner: Path) -> None:
+    told = analyze(runner, ROOT, PATHS=LOG, HTML=str(runner / "none" / "x.html"))
+    assert "::error title=ftadvise::the file that html names was not written" in told.stdout
+
+
 def test_the_action_runs_nothing_that_stands_in_its_inputs(runner: Path, tmp_path: Path) -> None:
     folder = tmp_path / "checkout"
     folder.mkdir()

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ftadvise.display import Plot
+from ftadvise.display import Plottable
 from ftadvise.fitting import Fit
 from ftadvise.forecasting import Forecast
 from ftadvise.rules.case import Finding
@@ -132,7 +132,7 @@ class EpochForecast:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Advice(Plot):
+class Advice(Plottable):
     """The answer. Its attributes are the fields of the JSON of `ftadvise analyze --format json`.
 
     `run`, `fit` and `ahead` (the forecast of this run up to its planned end) are there for

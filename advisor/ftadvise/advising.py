@@ -31,6 +31,7 @@ from ftadvise.patience import (
     evals_per_epoch,
     rehearse,
 )
+from ftadvise.plugin_faults import FAULTS
 from ftadvise.reasons import reasons
 from ftadvise.rules import all_rules
 from ftadvise.rules.case import LEVELS, Case, Finding
@@ -201,7 +202,7 @@ def _findings(case: Case) -> tuple[Finding, ...]:
     for rule in all_rules():
         try:
             found.extend(rule.check(case))
-        except Exception as error:  # noqa: BLE001 - whatever a rule raises
+        except FAULTS as error:
             message = f"rule {rule.code} failed: {type(error).__name__}: {error}"
             found.append(Finding("FT902", "info", message, {}, "Report this to its author."))
     return tuple(sorted(found, key=lambda f: (LEVELS.index(f.level), f.code)))

@@ -1,6 +1,7 @@
 """How results show themselves: as a card in a notebook, and on axes of matplotlib.
 
-What draws them lies on a floor above them, so it is looked up by name when it is asked for.
+The results inherit from these classes, and the reports that draw results import the results: so that
+imports still go one way, the report is looked up by name when it is asked for.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Card:
         return str(_drawing("notebook").html(self))
 
 
-class Plot(Card):
+class Plottable(Card):
     """Draws itself on axes of matplotlib as well."""
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -58,7 +58,7 @@ def environment(full: bool = False) -> dict[str, Any]:
         "packages": {
             name: _version(name) for names in PACKAGES.values() for name in names
         },
-        "devices": {"driver": _nvidia(), "visible": _set(_DEVICES)},
+        "devices": {"driver": _nvidia(), "visible": _values_of(_DEVICES)},
         "plugins": _plugins(),
         "variables": _variables(),
         "history": _history(),
@@ -124,7 +124,7 @@ def _variables() -> dict[str, str]:
     }
 
 
-def _set(names: tuple[str, ...]) -> dict[str, str]:
+def _values_of(names: tuple[str, ...]) -> dict[str, str]:
     return {name: clean(os.environ[name], 200) for name in names if name in os.environ}
 
 

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftadvise import plugins
-from ftadvise.display import Plot
+from ftadvise.display import Plottable
 from ftadvise.errors import LogError
-from ftadvise.laws import Axes, Law
+from ftadvise.laws import Axes
 from ftadvise.noise import relative_noise
 from ftadvise.optimum import Optimum, agreed, optimum
-from ftadvise.posterior import SCALE_POINTS, LawDraws, LawShare, draw, solve
+from ftadvise.posterior import SCALE_POINTS, LawDraws, LawShare, draw, solve_all
 from ftadvise.run import FloatArray, Run, Series
 from ftadvise.schedules import Schedule, identify
 from ftadvise.text import clean
@@ -39,7 +39,7 @@ ENDED = 0.95  # of its schedule, for a run that has come to its end
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit(Plot):
+class Fit(Plottable):
     """What the log says about the curve behind it.
 
     Attributes:
@@ -153,9 +153,9 @@ def fit(run: Run, past: tuple[Run, ...] | list[Run] = ()) -> Fit:
     horizon = max(run.planned_epochs or 0.0, float(points.epoch[-1]))
     schedule = identify(run, horizon)
     axes = axes_at(points.epoch, horizon, schedule, horizon)
-    laws: list[Law] = plugins.collect("register_laws")
     covariance, _ = _covariances(positive, noise, target)
-    tables = [solve(law, axes, positive.loss, covariance) for law in laws]
+    given = plugins.collect("register_laws")
+    laws, tables = solve_all(given, axes, positive.loss, covariance)
     freedom = SCALE_POINTS + points.loss.size
     shares, draws = draw(laws, tables, float(positive.loss.min()), freedom)
     same = [one for one in past if target == "eval" and same_fine_tune(one, run)]

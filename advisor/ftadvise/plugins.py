@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from ftadvise import entrypoints, hookspecs
+from ftadvise.plugin_faults import FAULTS, other_version, perhaps_too_old, strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
 
 GROUP = "ftadvise"
 
@@ -82,7 +83,7 @@ class Registry:
                 if not isinstance(result, list | tuple):
                     raise TypeError(f"{hook} returned {type(result).__name__}, not a list")
                 found.extend(result)  # pyright: ignore[reportUnknownArgumentType]
-            except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+            except FAULTS as error:
                 entry.error = f"{hook}: {type(error).__name__}: {error}"
         return found
 
@@ -91,7 +92,7 @@ class Registry:
         for implementation in self.manager.hook.register_commands.get_hookimpls():
             try:
                 implementation.function(cli)
-            except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+            except FAULTS as error:
                 entry = self.plugins[implementation.plugin_name]
                 entry.error = f"register_commands: {type(error).__name__}: {error}"
 
@@ -102,13 +103,13 @@ class Registry:
         try:
             module = load()
             plugin.load_ms = 1000.0 * (time.perf_counter() - start)
-            wrong = _other_version(module)
+            wrong = other_version(module)
             if wrong:
                 plugin.error = wrong
                 return
             _register(self.manager, module, plugin)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises
-            plugin.error = f"{type(error).__name__}: {error}{_perhaps_too_old(error)}"
+        except FAULTS as error:
+            plugin.error = f"{type(error).__name__}: {error}{perhaps_too_old(error)}"
             return
         callers = self.manager.get_hookcallers(module) or []
         plugin.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
@@ -210,7 +211,7 @@ def _register(manager: pluggy.PluginManager, module: object, plugin: Plugin) -> 
         warnings.simplefilter("always")
         manager.register(module, plugin.name)
     told = [str(one.message) for one in caught]
-    plugin.notes = (*dict.fromkeys(told), *_strays(manager, module))
+    plugin.notes = (*dict.fromkeys(told), *strays(manager, module, hook_names()))
     try:
         for one in caught:
             _warn_once(plugin.name, one)
@@ -228,47 +229,3 @@ def _warn_once(name: str, warning: warnings.WarningMessage) -> None:
     if key not in _warned:
         _warned.add(key)
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def _other_version(module: object) -> str:
-    """Say why a module was written for hooks that we do not have; nothing where it was not."""
-    wanted = getattr(module, "FTADVISE_API", None)
-    if wanted is not None and not isinstance(wanted, int):
-        return f"its FTADVISE_API is {wanted!r}, not a whole number"
-    if wanted is None or hookspecs.OLDEST_API <= wanted <= hookspecs.API:
-        return ""
-    ours = f"{hookspecs.OLDEST_API} to {hookspecs.API}"
-    ours = ours if hookspecs.OLDEST_API < hookspecs.API else str(hookspecs.API)
-    which = "ftadvise" if wanted > hookspecs.API else "the plugin"
-    return (
-        f"it was written for version {wanted} of the hooks, and this ftadvise has version {ours}: "
-        f"upgrade {which}"
-    )
-
-
-def _perhaps_too_old(error: Exception) -> str:
-    """Say, of a failed import from ftadvise, that the plugin may need a newer one."""
-    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "ftadvise":
-        from ftadvise import __version__
-
-        return f" (this is ftadvise {__version__}: does the plugin need a newer one?)"
-    return ""
-
-
-def _strays(manager: pluggy.PluginManager, module: object) -> Iterator[str]:
-    """Name the functions that were meant as hooks and are none: misspelt, or not marked."""
-    known = hook_names()
-    marked = manager.get_hookcallers(module) or []
-    for caller in marked:
-        optional = any(i.optionalhook for i in caller.get_hookimpls() if i.plugin is module)
-        if not caller.has_spec() and not optional:
-            import difflib
-
-            close = difflib.get_close_matches(caller.name, known, n=1)
-            guess = f"; did you mean {close[0]}?" if close else ""
-            yield f"{caller.name} is no hook, and nothing calls it{guess}"
-    names = {caller.name for caller in marked}
-    own = getattr(module, "__name__", None)
-    for name, value in getattr(module, "__dict__", {}).items():
-        if name in known and name not in names and getattr(value, "__module__", "") == own:
-            yield f"{name} is not marked with @ftadvise.hookimpl, and nothing calls it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from ftadvise import plugins
 from ftadvise.display import Card
 from ftadvise.errors import LogError, PluginError, UsageError
 from ftadvise.stopping import StopPolicy, check_settings, register_stop_policies, watched
+from ftadvise.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ftadvise.run import FloatArray, Run, Series
 
 _SETTINGS = {"patience": "patience", "threshold": "threshold", "min_delta": "threshold"}
-_EXAMPLE = "a policy reads like transformers:patience=3,threshold=0.001"
+_EXAMPLE = "A policy reads like transformers:patience=3,threshold=0.001."
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _ask(policy: StopPolicy, run: Run, patience: int, threshold: float, total: i
     if isinstance(answer, bool) or (stop is not None and not 1 <= stop <= total):
         raise PluginError(
             f"stop policy {policy.name!r} stops at {answer!r}, but the log has {total} evaluations",
-            hint="a policy returns the number of evaluations done, from 1, or None",
+            hint="A policy returns the number of evaluations done, from 1, or None.",
         )
     return stop
 
@@ -196,6 +196,6 @@ def _plain(number: float) -> str:
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}known: {', '.join(known)}"
+    meant = nearest(name, known)
+    guess = f"Did you mean {meant!r}? " if meant else ""
+    return f"{guess}Known: {', '.join(known)}."

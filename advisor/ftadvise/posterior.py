@@ -7,12 +7,19 @@ and wander (a Student-t after integrating the scale out).
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ftadvise.laws import Axes, Law
+from ftadvise.plugin_faults import FAULTS
 from ftadvise.run import FloatArray
+from ftadvise.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DRAWS = 400
 LEAST_LOSS = 0.05  # of the lowest loss seen: no draw goes below
@@ -70,6 +77,41 @@ class Table:
     height_sd: FloatArray
     slope: FloatArray
     scale: FloatArray
+
+
+def solve_all(
+    laws: Sequence[object], axes: Axes, loss: FloatArray, covariance: FloatArray
+) -> tuple[list[Law], list[Table]]:
+    """Return the laws that can be solved, and the posterior of each.
+
+    One of a plugin that fails, or whose weights are no numbers, is left out with a warning: the
+    others answer without it.
+
+    Args:
+        laws: What the plugins gave as laws.
+        axes: Where the points are.
+        loss: As in `solve`.
+        covariance: As in `solve`.
+    """
+    solved: list[Law] = []
+    tables: list[Table] = []
+    for law in laws:
+        try:
+            if not isinstance(law, Law):
+                raise TypeError("it is no Law")
+            table = solve(law, axes, loss, covariance)
+            if np.isnan(table.log_weight).any():
+                raise ValueError("its weights are not all numbers")
+        except FAULTS as error:
+            if law is laws[-1] and not solved:  # it is not the laws
+                raise
+            name = clean(getattr(law, "name", law), 60)
+            why = clean(f"{type(error).__name__}: {error}")
+            warnings.warn(f"the law {name!r} is left out: {why}", stacklevel=2)
+            continue
+        solved.append(law)
+        tables.append(table)
+    return solved, tables
 
 
 def solve(law: Law, axes: Axes, loss: FloatArray, covariance: FloatArray) -> Table:

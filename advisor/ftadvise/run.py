@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ftadvise.display import Plot
+from ftadvise.display import Plottable
 from ftadvise.numbers import count
 from ftadvise.text import clean
 
@@ -135,7 +135,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Run(Plot):
+class Run(Plottable):
     """One training run as its log tells it.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Makes text from logs safe to show.
+"""Makes text from logs safe to show, and finds the name that was meant.
 
 Names and values in a log were written by somebody else. Before they go into a message or a report
 they lose everything that could move the cursor, hide text or reorder it on a terminal.
@@ -7,6 +7,7 @@ they lose everything that could move the cursor, hide text or reorder it on a te
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _ANSI = re.compile(
     r"\x1b\][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # operating system commands, titles and links
@@ -29,3 +30,10 @@ def clean(value: object, limit: int = 200) -> str:
     text = str(value)[: 8 * limit + 256]
     text = _SPACE.sub(" ", _HIDDEN.sub("", _ANSI.sub("", text))).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the one of the known names that a misspelt name is nearest to; None if none is near."""
+    import difflib  # here, since only mistakes take it
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)

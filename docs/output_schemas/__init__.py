@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from output_schemas import advising, following, listings, plugging, training
+from output_schemas import advising, environment, listings, plugins, progress, training
 from output_schemas.pieces import Schema
 
-MADE = (advising, listings, following, plugging, training)
+MADE = (advising, listings, progress, plugins, environment, training)
 
 
 def schemas() -> dict[str, Schema]:

@@ -34,6 +34,19 @@ How the parts of the answer hang together, in the same log:
 [Following a run](../../watch.md), [exit codes](../exit-codes.md#ftadvise-watch),
 [the lines of `--format jsonl`](../outputs/progress-1.md).
 """,
+    "completion": """
+## What is completed
+
+Commands, options, formats, codes of findings (with their names, in zsh and fish) and stop policies,
+those of plugins too. It takes no longer than `--help`: nothing heavy is imported.
+""",
+    "env": """
+## What it tells
+
+Versions of ftadvise, Python, its packages and those that training takes; devices by `nvidia-smi`;
+plugins with their errors; our environment variables; where the history lies.
+[The object of `--format json`](../outputs/env-1.md).
+""",
     "history": "[What is remembered, and what for](../../history.md).",
     "export": "[Settings for other trainers](../../config-out.md).",
     "replay": "[Stop policies](../stop-policies.md).",

@@ -30,6 +30,8 @@ _OTHERS = {
     "nothing is said; `train --nproc` shares the cores out.",
     "RANK": "With `WORLD_SIZE`, `LOCAL_RANK` and the like: set by torchrun, which starts `ftadvise "
     "train` in each process.",
+    "GITHUB_WORKSPACE": "Root of the checkout, from which the formats for pipelines (`github`, `sarif`, ...) name paths; "
+    "the working folder where it is not set.",
     "SLURM_JOB_ID": "Name of the rendezvous of `ftadvise train --nnodes`.",
 }
 _NAME = re.compile(r"_?FTADVISE_[A-Z][A-Z_]*[A-Z]")

@@ -169,6 +169,17 @@ def test_the_table_of_many_logs_sorts_by_any_column_both_ways(opened: Open) -> N
     assert seen.troubles == []
 
 
+def test_names_that_begin_with_the_same_number_are_sorted_as_names(opened: Open) -> None:
+    seen = opened(made_reports.many(3, "2024-{:02}-01"), viewport={"width": 1280, "height": 900})
+    column = seen.page.locator(".compare thead button", has_text="Log")
+    names = seen.page.locator(".compare tbody tr:not(.error) th")
+    in_order = names.all_text_contents()
+    column.click()
+    assert names.all_text_contents() == in_order
+    column.click()
+    assert names.all_text_contents() == in_order[::-1]
+
+
 def test_the_longest_log_is_drawn_and_read_as_quickly(opened: Open, tmp_path: Path) -> None:
     seen = opened(made_reports.largest(tmp_path, rows=200_000))
     timing = "performance.getEntriesByType('navigation')[0]"

@@ -172,3 +172,33 @@ def test_debug_shows_the_traceback_of_an_unexpected_exception(
     result = ft("analyze", QWEN, "--format", "jsonl")
     assert "\nZeroDivisionError\nerror: " in result.stderr
     assert result.exit_code == 2
+
+
+def test_the_output_never_replaces_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "trainer_state.json"
+    log.write_bytes((ROOT / CHAT).read_bytes())
+    link = tmp_path / "link.json"
+    link.symlink_to(log)
+    for given, output in ((log, log), (log, link), (tmp_path, log)):
+        result = ft("analyze", str(given), "-o", str(output))
+        assert result.exit_code == 2
+        assert "FT411" in result.stderr
+    assert log.read_bytes() == (ROOT / CHAT).read_bytes()
+
+
+def test_a_link_to_a_report_stays_a_link_and_the_file_keeps_its_mode(tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    report.write_text("old")
+    report.chmod(0o600)
+    link = tmp_path / "newest.html"
+    link.symlink_to(report)
+    assert ft("analyze", CHAT, "-o", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert report.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_output_that_cannot_be_written_is_said_before_the_work_is_done(tmp_path: Path) -> None:
+    result = ft("analyze", "no-such-log", "-o", str(tmp_path / "none" / "report.html"))
+    assert result.stderr.startswith("error: cannot write ")
+    assert "no-such-log" not in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -96,3 +97,15 @@ def test_a_code_is_matched_without_regard_to_case_also_where_a_plugin_writes_it_
     chosen = Selection(True, ("LB1",))
     assert chosen.counts(Finding("lb101", "info", "m"))
     assert not chosen.counts(Finding("lb201", "error", "m"))
+
+
+def test_a_log_is_called_the_same_alone_and_in_its_folder(tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_bytes(Path("examples/chat/trainer_state.json").read_bytes())
+
+    def marks(*args: str) -> list[str]:
+        (run,) = json.loads(ft("analyze", *args, "--format", "sarif").stdout)["runs"]
+        return [r["partialFingerprints"]["ftadvise/v1"] for r in run["results"]]
+
+    alone = marks(str(tmp_path / "a.json"), str(tmp_path / "b.json"))
+    assert set(alone) <= set(marks(str(tmp_path), "--all"))

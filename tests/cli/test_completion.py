@@ -115,6 +115,7 @@ def test_what_is_offered_goes_on_from_what_was_typed_in_upper_or_lower_case() ->
     assert offered("rule", "ft10")[0] == "FT101"
     assert offered("analyze --ignore", "FT1,err") == ["FT1,error"]
     assert offered("replay x.json --policy", "K") == ["keras"]
+    assert offered("plugins check", "my-plug") == ["my-plug"]  # a file, which the shell completes
 
 
 @pytest.mark.usefixtures("at_root")

@@ -110,3 +110,43 @@ def test_a_stdout_that_takes_nothing_is_said_in_one_line(
     assert done.stderr.splitlines() == [next(iter(done.stderr.splitlines()))]
     assert done.stderr.startswith("error: cannot write")
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+def test_a_stderr_that_takes_nothing_changes_neither_the_answer_nor_the_exit_code(
+    shell: Shell, where: str
+) -> None:
+    program = f"import os, sys; sys.exit(os.system('{sys.executable} -m ftadvise analyze ' + sys.argv[1]) >> 8)"
+    done = shell("-c", program, f"{CHAT} --format concise {where}")
+    assert done.returncode == 0
+    assert "FT201" in done.stdout
+    assert shell("-c", program, f"no-such-log {where}").returncode == 2
+
+
+@pytest.mark.parametrize("form", ["html", "junit"])
+def test_what_says_that_it_is_utf_8_is_utf_8_in_every_locale(
+    shell: Shell, tmp_path: Path, form: str
+) -> None:
+    log = tmp_path / "Bücher.json"
+    log.write_bytes((ROOT / CHAT).read_bytes())
+    args = ("-m", "ftadvise", "analyze", str(log), "--format", form)
+    done = shell(*args, PYTHONIOENCODING="latin-1")  # what comes back is read as UTF-8
+    assert done.returncode == 0, done.stderr
+    assert "Bücher.json" in done.stdout
+
+
+def test_a_full_disk_leaves_the_old_report_as_it_was(shell: Shell, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    report.write_text("old")
+    program = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sys.argv[1:] = ["analyze", "examples/chat", "-o", sys.argv[1]]
+from ftadvise.cli import main
+main()
+"""
+    done = shell("-c", program, str(report))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot write ")
+    assert report.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]

@@ -19,7 +19,7 @@ from ftadvise.stopping import transformers_stop
 
 
 @pytest.mark.parametrize(("scale", "per_epoch"), [(1.0, 24), (3.0, 50)])
-def test_the_five_numbers_the_project_began_with_lead_to_their_owners_conclusions(
+def test_five_train_losses_of_five_epochs_lead_to_six_epochs_and_patience_three(
     scale: float, per_epoch: int
 ) -> None:
     advice = advise(five_numbers(scale, per_epoch))
@@ -38,7 +38,7 @@ def test_the_five_numbers_the_project_began_with_lead_to_their_owners_conclusion
     assert {s.name for s in advice.scenarios} == names
 
 
-def test_what_the_owner_of_the_five_numbers_missed_is_said() -> None:
+def test_the_findings_on_five_losses_say_how_weak_they_are() -> None:
     findings = {f.code: f.message for f in advise(five_numbers()).findings}
     assert "weak evidence" in findings["FT201"]
     assert "4" in findings["FT201"]

@@ -142,6 +142,15 @@ def test_a_run_without_a_loss_has_a_card_without_a_picture() -> None:
     assert "<img" not in page
 
 
+def test_the_card_of_a_replay_without_a_finite_loss_has_no_nan() -> None:
+    run = make_run()
+    nothing = replace(run.eval, loss=as_floats([float("nan")] * len(run.eval)))
+    run = replace(run, eval=nothing)
+    page = card(ftadvise.replay(run, "keras"))
+    assert "no loss is finite" in page
+    assert "nan" not in page
+
+
 def test_a_card_of_a_long_log_is_not_long() -> None:
     many = 100_000
     at = as_floats(range(1, many + 1))

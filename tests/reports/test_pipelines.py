@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -168,6 +169,22 @@ def test_a_uri_is_quoted_and_a_path_outside_the_checkout_is_a_file() -> None:
         {"uri": "a%20b%25/%C3%BC%23.json", "uriBaseId": "%SRCROOT%"},
         {"uri": "file:///x%20y"},
     ]
+
+
+def test_names_of_bytes_that_are_no_utf_8_stay_apart_and_a_uri_has_the_bytes() -> None:
+    names = [os.fsdecode(b"\xff.json"), os.fsdecode(b"a\xfe.json")]
+    runs = [RunFindings(name, "", (Finding("X1", "info", "m"),)) for name in names]
+    results = json.loads(sarif.log(runs))["runs"][0]["results"]
+    places = [r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in results]
+    assert places == ["%FF.json", "a%FE.json"]
+    marks = {
+        sarif.log([replace(runs[0], path=os.fsdecode(name))]).partition("partialFingerprints")[2]
+        for name in (b"\xff", b"\xfe")
+    }
+    assert len(marks) == 2
+    for told in (concise.lines(runs), github.commands(runs), junit.report(runs)):
+        assert "\ufffd.json" in told
+        assert "a\ufffd.json" in told
 
 
 def test_junit_stays_xml_whatever_is_in_the_text() -> None:

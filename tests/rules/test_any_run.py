@@ -189,8 +189,10 @@ def test_a_plugin_adds_rules_but_replaces_none_of_ours() -> None:
     assert (names["XX001"], names["FT101"]) == ("mine", "no-eval-loss")
 
 
-def test_the_five_numbers_the_project_began_with_say_what_their_owner_missed() -> None:
-    told = {f.code: f for f in findings(case_of(five_numbers(), proposed=OWNERS, best_epoch=5.0))}
+def test_the_five_losses_of_the_qwen_example_give_findings_on_its_settings() -> None:
+    told = {
+        f.code: f for f in findings(case_of(five_numbers(), proposed=PROPOSED, best_epoch=5.0))
+    }
     assert set(told) == {"FT101", "FT201", "FT207", "FT301", "FT302"}
     assert "may begin at epoch 5" in told["FT201"].message
     assert "One point up by 4.3 % is weak evidence" in told["FT201"].message
@@ -203,12 +205,12 @@ def test_the_five_numbers_the_project_began_with_say_what_their_owner_missed() -
         in told["FT207"].message
     )
     assert [told[code].level for code in ("FT301", "FT302")] == ["info", "info"]
-    warned = replace(OWNERS, early_stopping_threshold=0.001)
+    warned = replace(PROPOSED, early_stopping_threshold=0.001)
     (finding,) = findings(case_of(five_numbers(), used=warned), "FT302")
     assert finding.level == "warning"
 
 
-OWNERS = Settings(num_train_epochs=7.0, eval_steps=24, early_stopping_patience=3)
+PROPOSED = Settings(num_train_epochs=7.0, eval_steps=24, early_stopping_patience=3)
 
 
 def test_the_advice_on_the_five_numbers_carries_these_findings() -> None:

@@ -18,8 +18,8 @@ from ftadvise_trainer.settings.keys import RENAMED, RESERVED, SECTIONS, argument
 from ftadvise_trainer.settings.mistakes import ConfigError
 
 GOOD = "model: {name_or_path: Qwen/Qwen2.5-0.5B}\ndata: {train: train.jsonl}\n"
-# The owner's block of HOUSE.md, as it was written.
-OWNERS = """
+# Every setting that an advice has, for epochs of 24 steps.
+ADVISED = """
 training:
   num_train_epochs: 7
   eval_strategy: steps
@@ -55,9 +55,9 @@ def mistakes(folder: Path, text: str, *overrides: str) -> tuple[str, ...]:
     return caught.value.mistakes
 
 
-def test_the_owners_block_is_accepted_as_written(folder: Path) -> None:
-    training = load(folder, GOOD + OWNERS).training
-    written = yaml.safe_load(OWNERS)["training"]
+def test_the_settings_of_an_advice_are_accepted_as_written(folder: Path) -> None:
+    training = load(folder, GOOD + ADVISED).training
+    written = yaml.safe_load(ADVISED)["training"]
     assert {key: getattr(training, key) for key in written} == written
     assert training.more == {}
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from doc_blocks import ROOT, Step, blocks_of, differs, steps_of
+from doc_blocks import ROOT, Step, bash, blocks_of, differs, steps_of
 
 PAGE = ROOT / "docs" / "tutorial.md"
 SHELL = ("console", "bash")
@@ -81,17 +81,8 @@ def test_following_the_tutorial_gives_what_it_shows(tmp_path: Path) -> None:
     home.mkdir()
     folder = tmp_path / "ftadvise"
     folder.mkdir()
-    done = subprocess.run(
-        ["bash", "-c", script(given)],
-        cwd=clean_copy(folder),
-        env=clean_environment(home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+    environment = clean_environment(home)
+    done = bash("-c", script(given), folder=clean_copy(folder), environment=environment)
     left, wrong = done.stdout, list[str]()
     for number, step in enumerate(given):
         printed, ended, left = left.partition("\n" + BETWEEN.format(number, "0") + "\n")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.families import ModelFamily
 from ftadvise.plugins import collect
+from ftadvise.text import nearest
 from ftadvise_trainer.errors import TrainError
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def named(name: str, families: Sequence[ModelFamily]) -> ModelFamily:
         if family.name == name.lower():
             return family
     names = sorted(family.name for family in families)
-    close = difflib.get_close_matches(name.lower(), names, n=1)
-    hint = f"Did you mean {close[0]}? " if close else ""
+    meant = nearest(name.lower(), names)
+    hint = f"Did you mean {meant}? " if meant else ""
     raise TrainError(
         f"model.family: no family is called {name!r}", hint=f"{hint}Known: {', '.join(names)}."
     )

@@ -12,13 +12,13 @@ from ftadvise.errors import UsageError
 from ftadvise.text import clean
 
 KINDS = {
-    "reader": ("register_readers", "name"),
-    "family": ("register_model_families", "name"),
-    "law": ("register_laws", "name"),
-    "policy": ("register_stop_policies", "name"),
-    "rule": ("register_rules", "name"),
+    "reader": "register_readers",
+    "family": "register_model_families",
+    "law": "register_laws",
+    "policy": "register_stop_policies",
+    "rule": "register_rules",
 }
-"""The kinds of plugins: the hook of each, and which attribute names what the hook gives."""
+"""The kinds of plugins, each with its hook."""
 
 PREFIX = "ftadvise-"
 LONGEST = 40
@@ -84,8 +84,7 @@ def names_for(given: str, kind: str) -> Names:
 def _refuse_taken(names: Names, kind: str) -> None:
     if names.name in plugins.registry().plugins:
         _taken(f"a plugin called {names.name!r} is installed already")
-    hook, attribute = KINDS[kind]
-    if any(getattr(thing, attribute, None) == names.name for thing in plugins.collect(hook)):
+    if any(getattr(thing, "name", None) == names.name for thing in plugins.collect(KINDS[kind])):
         _taken(f"there is a {kind} called {names.name!r} already")
     if importlib.util.find_spec(names.module) is not None:
         _taken(f"a module called {names.module} is installed already")

@@ -10,7 +10,7 @@ import click
 
 from ftadvise.cli import messages, options, renderings, selecting, write_config
 from ftadvise.cli.logs import answers, jobs_of
-from ftadvise.cli.output import NARROWEST, look, write
+from ftadvise.cli.output import NARROWEST, look, verify, write
 from ftadvise.cli.progress import Progress
 from ftadvise.errors import FtadviseError
 
@@ -92,6 +92,7 @@ def command(
     selection.verify()
     share = None if price is None else price / 100.0
     jobs = jobs_of(logs, take, share, _aside if rendering.people else None)
+    verify(output, [job.path for job in jobs])
     several = take.every or len(logs) > 1
     how = look(width, ascii_only, to_file=output is not None)
     asked = renderings.Asked(several, how, selection, _command_line(ctx))
@@ -103,7 +104,7 @@ def command(
     if not (target.diff and output is None):
         whole = rendering.whole(tally.pieces, joint, asked)
         if whole is not None:
-            write(whole, output)
+            write(whole, output, utf8=rendering.utf8)
     if tally.failed and several:
         noun = "runs" if take.every else "logs"
         messages.say("error", f"{tally.failed} of {tally.count} {noun} gave no advice")

@@ -46,11 +46,12 @@ def policy(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items
 
 
 def plugin(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
-    """Offer the names of plugins that are installed."""
+    """Offer the names of plugins that are installed, and files."""
     from ftadvise import plugins
 
     found = plugins.third_party().plugins.values()
-    return _fitting(((one.name, one.version) for one in found), incomplete)
+    fitting = _fitting(((one.name, one.version) for one in found), incomplete)
+    return [*fitting, CompletionItem(incomplete, type="file")]
 
 
 def _fitting(named: Iterable[tuple[str, str]], incomplete: str) -> Items:

@@ -36,7 +36,7 @@ def list_runs(logs: Sequence[str], take: Take, form: str, output: str | None) ->
     from ftadvise.reports import jsonout
 
     if form not in _FORMATS:
-        raise click.UsageError(f"--list is told as text, json or jsonl, not as {form}")
+        raise click.UsageError(f"--list is told as {', '.join(_FORMATS)}, not as {form}")
     told: list[Any] = []
     failed = 0
     for path in logs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextvars import ContextVar
 
 import click
@@ -42,7 +44,7 @@ def complain(error: Exception) -> None:
     """Write what went wrong to stderr, after its traceback if one was asked for."""
     known = as_error(error)
     if debugging.get():
-        click.echo(_traceback(known.__cause__ or known), err=True)
+        plain(_traceback(known.__cause__ or known))
     say("error", f"{clean(known.message, _LONGEST)} [{known.code}]")
     if known.hint:
         say("hint", clean(known.hint, _LONGEST))
@@ -50,12 +52,15 @@ def complain(error: Exception) -> None:
 
 def say(label: str, message: str) -> None:
     """Write one line `label: message` to stderr."""
-    click.echo(f"{label}: {message}", err=True)
+    plain(f"{label}: {message}")
 
 
 def plain(line: str) -> None:
-    """Write one line to stderr as it is."""
-    click.echo(line, err=True)
+    """Write one line to stderr as it is; where nothing can be written there it is left out."""
+    try:
+        click.echo(line, err=True)
+    except OSError:  # the exit code still says it; what is buffered must not fail at the end again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _traceback(error: BaseException) -> str:

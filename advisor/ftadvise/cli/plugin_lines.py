@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftadvise.plugin_faults import FAULTS
 from ftadvise.reports.wrapping import wrap
 from ftadvise.text import clean
 
@@ -41,7 +42,7 @@ def all_gives(registry: Registry) -> dict[str, Gives]:
             entry = registry.plugins[implementation.plugin_name]
             try:
                 names = _names(implementation.function, hook, attribute)
-            except Exception as error:  # noqa: BLE001 - named in the list like all failures
+            except FAULTS as error:
                 entry.error = entry.error or f"{hook}: {type(error).__name__}: {error}"
                 continue
             found.setdefault(entry.name, {})[noun] = names

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftadvise.cli import options
+from ftadvise.cli import completing, options
 from ftadvise.cli.output import write
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def new(name: str, kind: str, into: Path, form: str) -> None:
 
 
 @command.command(name="check")
-@click.argument("plugin", metavar="[NAME|PATH]", required=False)
+@click.argument("plugin", metavar="[NAME|PATH]", required=False, shell_complete=completing.plugin)
 @click.option(
     "--log",
     "logs",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from typing import TextIO
 
 AFTER = 2.0  # seconds
 EVERY = 0.1
@@ -74,7 +75,8 @@ def waiting(what: str) -> Generator[None]:
 
 
 def _is_terminal() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    err: TextIO | None = sys.stderr  # None where the program was started without one
+    return err is not None and err.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _line(text: str) -> str:

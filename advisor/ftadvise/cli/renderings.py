@@ -1,7 +1,6 @@
 """The formats of `ftadvise analyze`: how what became of the logs turns into text.
 
-A format makes a piece of each answer as it comes, and the output of all pieces. A new one is two
-functions and an entry in `FORMATS`.
+Each is an entry in `FORMATS` and two functions: a piece of each answer, the output of all pieces.
 """
 
 from __future__ import annotations
@@ -75,6 +74,7 @@ class Rendering:
         people: Whether people read it beside stderr, where other runs of a folder are named.
         page: Whether it is of no use on a terminal.
         findings: Whether it tells findings alone, those that `--select` and `--ignore` choose.
+        utf8: Whether it is UTF-8 whatever the locale: it says so, or its readers take nothing else.
         streams: Whether each piece is written as soon as it is there.
     """
 
@@ -86,6 +86,7 @@ class Rendering:
     people: bool = field(default=False, kw_only=True)
     page: bool = field(default=False, kw_only=True)
     findings: bool = field(default=False, kw_only=True)
+    utf8: bool = field(default=False, kw_only=True)
     streams: bool = field(default=False, kw_only=True)
 
     def aside(self, several: bool) -> bool:
@@ -215,14 +216,16 @@ FORMATS = {
     "text": Rendering(_text_piece, _text, (".txt",), "aside", joint=True, people=True),
     "json": Rendering(_object, _json, (".json",), "inside of several", joint=True),
     "jsonl": Rendering(_line, _lines, (".jsonl",), "inside", streams=True),
-    "markdown": Rendering(_markdown_piece, _markdown, (".md",), "aside", joint=True, people=True),
+    "markdown": Rendering(
+        _markdown_piece, _markdown, (".md",), "aside", joint=True, people=True, utf8=True
+    ),
     "html": Rendering(
-        _answer, _html, (".html", ".htm"), "both", joint=True, people=True, page=True
+        _answer, _html, (".html", ".htm"), "both", joint=True, people=True, page=True, utf8=True
     ),
     "concise": Rendering(_shown, _concise, (), "inside", findings=True),
-    "github": Rendering(_shown, _github, (), "inside", findings=True),
+    "github": Rendering(_shown, _github, (), "inside", findings=True, utf8=True),
     "sarif": Rendering(_shown, _sarif, (".sarif", ".sarif.json"), "both", findings=True),
-    "junit": Rendering(_failing, _junit, (".xml",), "both", findings=True),
+    "junit": Rendering(_failing, _junit, (".xml",), "both", findings=True, utf8=True),
 }
 
 

@@ -32,7 +32,7 @@ CUSTOMARY = (
     multiple=True,
     metavar="SPEC",
     shell_complete=completing.policy,
-    help="A policy such as transformers:patience=3,threshold=0.001; may be given several times. "
+    help="A policy such as transformers:patience=3,threshold=0.001; may be given again. "
     "Without it, the customary ones.",
 )
 @options.reading

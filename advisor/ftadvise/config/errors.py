@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ftadvise.errors import FtadviseError
 
-BY_HAND = "`ftadvise export LOG --to TOOL` prints the settings to paste by hand"
+BY_HAND = "`ftadvise export LOG --to TOOL` prints the settings to paste by hand."
 
 
 class ConfigFileError(FtadviseError):

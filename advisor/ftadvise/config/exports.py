@@ -41,7 +41,7 @@ def export(advice: Advice, tool: str) -> str:
         UsageError: FT411 if there is no such tool.
     """
     if tool not in _EXPORTS:
-        raise UsageError(f"no export is called {tool!r}", hint=f"there are {', '.join(TOOLS)}")
+        raise UsageError(f"no export is called {tool!r}", hint=f"There are {', '.join(TOOLS)}.")
     return _EXPORTS[tool](advice)
 
 

@@ -47,7 +47,7 @@ def read(path: str | Path) -> ConfigFile:
             raw = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         raise ConfigFileError(
-            f"there is no file {name}", hint="check the path", code="FT431"
+            f"there is no file {name}", hint="Check the path.", code="FT431"
         ) from None
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = getattr(error, "strerror", None) or "its links lead nowhere"
@@ -60,7 +60,7 @@ def read(path: str | Path) -> ConfigFile:
     except UnicodeDecodeError as error:
         raise ConfigFileError(
             f"{name} is not UTF-8 text (byte {error.start})",
-            hint="save it as UTF-8 first",
+            hint="Save it as UTF-8 first.",
             code="FT432",
         ) from None
 
@@ -72,7 +72,7 @@ def _check_kind(name: str, status: os.stat_result) -> None:
         links = status.st_nlink
         raise ConfigFileError(
             f"{name} is one of {links} names (hard links) of the same file",
-            hint="copy it first: replacing it would leave the other names with the old text",
+            hint="Copy it first: replacing it would leave the other names with the old text.",
             code="FT431",
         )
 
@@ -98,13 +98,13 @@ def replace(file: ConfigFile, text: str) -> None:
             os.fsync(stream.fileno())
         if file.path.read_bytes() != file.text.encode("utf-8"):
             raise ConfigFileError(
-                f"{name} was changed by somebody else just now", hint="try again", code="FT438"
+                f"{name} was changed by somebody else just now", hint="Try again.", code="FT438"
             )
         temporary.replace(file.path)
         temporary = None
         _sync_folder(file.path.parent)
     except OSError as error:
-        hint = "the file is as it was; `--diff` prints the change instead"
+        hint = "The file is as it was; `--diff` prints the change instead."
         message = f"cannot write {name}: {error.strerror}"
         raise ConfigFileError(message, hint=hint, code="FT438") from None
     finally:

@@ -95,7 +95,7 @@ def detect(root: Node) -> str:
         return "hf"
     raise ConfigFileError(
         "no telling which trainer this file is for",
-        hint=f"say it with --to: {', '.join(TOOLS)}",
+        hint=f"Say it with --to: {', '.join(TOOLS)}.",
         code="FT435",
     )
 

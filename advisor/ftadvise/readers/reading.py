@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ftadvise import plugins
 from ftadvise.errors import LogError
+from ftadvise.plugin_faults import FAULTS
 from ftadvise.readers.wanted import NoSuchSeries, match, none_left, none_of
 from ftadvise.run import Run, Series
 from ftadvise.text import clean
@@ -55,7 +56,7 @@ def sureness(reader: Reader, source: Source) -> float:
     """Return how sure a reader is of a log, 0 where it fails to say."""
     try:
         return float(reader.sniff(source))
-    except Exception:  # noqa: BLE001 - a plugin that cannot tell is not sure
+    except FAULTS:
         return 0.0
 
 
@@ -67,7 +68,7 @@ def _read_with(reader: Reader, source: Source) -> list[Run]:
         raise
     except MemoryError:
         raise LogError(f"{source.label}: too large for the memory", code="FT407") from None
-    except Exception as error:
+    except FAULTS as error:
         raise LogError(
             f"{source.label}: the reader {clean(reader.name)} failed: "
             f"{type(error).__name__}: {clean(error)}",

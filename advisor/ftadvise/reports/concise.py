@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftadvise.numbers import count
-from ftadvise.reports.judged import sentence
+from ftadvise.reports.run_findings import sentence
 from ftadvise.reports.words import place, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftadvise.reports.judged import Judged
+    from ftadvise.reports.run_findings import RunFindings
 
 
-def lines(runs: Sequence[Judged]) -> str:
+def lines(runs: Sequence[RunFindings]) -> str:
     """Return a line for each finding and each error, in the order of the logs, and the count."""
     told: list[str] = []
     for run in runs:

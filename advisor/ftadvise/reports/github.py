@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftadvise.numbers import count
-from ftadvise.reports.judged import names_of_rules, sentence
-from ftadvise.reports.words import said
+from ftadvise.reports.run_findings import names_of_rules, sentence
+from ftadvise.reports.words import LONGEST, place, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftadvise.reports.judged import Judged
+    from ftadvise.reports.run_findings import RunFindings
 
 _COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 # As in toCommandValue and escapeProperty of https://github.com/actions/toolkit.
@@ -22,7 +22,7 @@ _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 
-def commands(runs: Sequence[Judged]) -> str:
+def commands(runs: Sequence[RunFindings]) -> str:
     """Return a workflow command for each finding and each error, the worst first, and the count.
 
     GitHub shows ten annotations of each kind in a step, so the order says which are seen.
@@ -41,8 +41,11 @@ def commands(runs: Sequence[Judged]) -> str:
     return "\n".join([*lines, f"{count(len(runs), 'run')}: {counts}"])
 
 
-def _command(name: str, run: Judged, title: str, message: str) -> str:
+def _command(name: str, run: RunFindings, title: str, message: str) -> str:
     path = run.path or ""
-    properties = {"file": path if path.isprintable() else said(path), "title": said(title)}
+    properties = {
+        "file": path if path.isprintable() else place(path, LONGEST),
+        "title": said(title),
+    }
     told = ",".join(f"{k}={v.translate(_PROPERTY)}" for k, v in properties.items() if v)
     return f"::{name} {told}::{message.translate(_DATA)}"

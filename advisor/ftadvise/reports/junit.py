@@ -6,18 +6,18 @@ import re
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from ftadvise.reports.judged import names_of_rules, sentence
-from ftadvise.reports.words import said
+from ftadvise.reports.run_findings import names_of_rules, sentence
+from ftadvise.reports.words import LONGEST, place, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftadvise.reports.judged import Judged
+    from ftadvise.reports.run_findings import RunFindings
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def report(runs: Sequence[Judged]) -> str:
+def report(runs: Sequence[RunFindings]) -> str:
     """Return the document: a test case for each finding, or one that passed for a run without."""
     names = names_of_rules()
     cases = [case for run in runs for case in _cases(run, names)]
@@ -34,7 +34,7 @@ def report(runs: Sequence[Judged]) -> str:
     ])  # fmt: skip
 
 
-def _cases(run: Judged, names: dict[str, str]) -> list[str]:
+def _cases(run: RunFindings, names: dict[str, str]) -> list[str]:
     if run.error:
         return [_case(run, run.error, "error", run.error, run.why)]
     titles = [f"{finding.code} {names.get(finding.code, '')}".strip() for finding in run.findings]
@@ -44,9 +44,13 @@ def _cases(run: Judged, names: dict[str, str]) -> list[str]:
     ] or [_case(run, "no findings")]
 
 
-def _case(run: Judged, name: str, outcome: str = "", kind: str = "", message: str = "") -> str:
+def _case(
+    run: RunFindings, name: str, outcome: str = "", kind: str = "", message: str = ""
+) -> str:
     name = f"{name} {run.run}" if run.run else name
-    start = f"    <testcase classname={_quoted(run.path or 'standard input')} name={_quoted(name)}"
+    start = (
+        f"    <testcase classname={_quoted(place(run.path or '-', LONGEST))} name={_quoted(name)}"
+    )
     if not outcome:
         return f"{start}/>"
     told = f"<{outcome} type={_quoted(kind)} message={_quoted(message)}>{escape(_legal(message))}"

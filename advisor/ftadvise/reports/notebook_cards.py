@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -137,6 +138,10 @@ def _(found: Decision) -> Content:
 @content.register
 def _(found: Replay) -> Content:
     stops = f"at {found.unit} {short(found.stop_epoch)}" if found.stopped else "never"
+    if not math.isfinite(found.best_loss):
+        return Content(
+            clean(found.policy, 100), (("Stops", stops), ("Keeps", "nothing: no loss is finite"))
+        )
     kept = (
         f"{found.series} loss {short(found.best_loss)} of {found.unit} {short(found.best_epoch)}"
     )
@@ -162,9 +167,7 @@ def _nonfinite(run: Run) -> list[str]:
 
 
 def _name(run: Run) -> str:
-    """Return the path of a run, with its name where the path does not end with it."""
-    path, name = words.place(run.source.path), clean(run.source.run)
-    return path if not name or f"/{path}".endswith(f"/{name}") else f"{path} ({name})"
+    return words.name(run.source.path, run.source.run)
 
 
 def _epochs(number: float) -> str:

@@ -29,7 +29,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def plot(thing: Run | Fit | Advice, ax: Axes | None = None) -> Axes:
-    """Draw the losses of `thing` over epochs; see `ftadvise.display.Plot.plot`."""
+    """Draw the losses of `thing` over epochs; see `ftadvise.display.Plottable.plot`."""
     chart = chart_of(thing, MOST_POINTS)
     if chart is None:
         raise UsageError("there are fewer than two finite losses, and no curve to draw")

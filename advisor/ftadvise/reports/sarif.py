@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,14 @@ from urllib.parse import quote
 
 import ftadvise
 from ftadvise.reports import jsonout
-from ftadvise.reports.judged import sentence
+from ftadvise.reports.run_findings import sentence
 from ftadvise.reports.words import said
 from ftadvise.rules.case import sections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftadvise.reports.judged import Judged
+    from ftadvise.reports.run_findings import RunFindings
     from ftadvise.rules.case import Rule
 
 SCHEMA = (
@@ -32,7 +33,7 @@ _FINGERPRINTS = ("ftadvise/v1", "primaryLocationLineHash")  # the second is the 
 _ROOT = "%SRCROOT%"
 
 
-def log(runs: Sequence[Judged]) -> str:
+def log(runs: Sequence[RunFindings]) -> str:
     """Return the log: a result for each finding, a notification for each log without advice."""
     codes = sorted({finding.code for run in runs for finding in run.findings})
     failed = [run for run in runs if run.error]
@@ -79,7 +80,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _results(runs: Sequence[Judged], codes: Sequence[str]) -> list[dict[str, Any]]:
+def _results(runs: Sequence[RunFindings], codes: Sequence[str]) -> list[dict[str, Any]]:
     seen: Counter[tuple[str | None, str, str]] = Counter()
     results: list[dict[str, Any]] = []
     for run in runs:
@@ -108,10 +109,10 @@ def _results(runs: Sequence[Judged], codes: Sequence[str]) -> list[dict[str, Any
 def _fingerprint(path: str | None, run: str, code: str, number: int) -> str:
     """Return what stays the same while the numbers in a message change."""
     text = "\0".join((path or "-", run, code, str(number)))
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def _notification(run: Judged) -> dict[str, Any]:
+def _notification(run: RunFindings) -> dict[str, Any]:
     return {
         "level": "error",
         "message": {"text": _plain(run.why)},
@@ -125,7 +126,7 @@ def _plain(text: str) -> str:
     return text.replace("](", "] (")
 
 
-def _locations(run: Judged) -> list[dict[str, Any]]:
+def _locations(run: RunFindings) -> list[dict[str, Any]]:
     """Return where a run lies; code scanning asks for a line, and a curve has none but the first."""
     if run.path is None:
         return []
@@ -136,4 +137,8 @@ def _locations(run: Judged) -> list[dict[str, Any]]:
 def _artifact(path: str) -> dict[str, str]:
     if Path(path).is_absolute():
         return {"uri": Path(path).as_uri()}
-    return {"uri": quote(path, errors="replace"), "uriBaseId": _ROOT}
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError:  # no path of this system
+        name = path.encode(errors="replace")
+    return {"uri": quote(name), "uriBaseId": _ROOT}

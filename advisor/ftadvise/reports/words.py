@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftadvise.numbers import chance, count, short
@@ -10,6 +11,7 @@ from ftadvise.text import clean
 if TYPE_CHECKING:
     from ftadvise.advice import Advice, EpochForecast
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 LONGEST = 2000  # characters of one message
 
 
@@ -25,16 +27,26 @@ def between(low: float, high: float) -> str:
 
 
 def place(path: str, longest: int = 300) -> str:
-    """Return where a log lies, as it is shown: the standard input has no path."""
-    return "standard input" if path == "-" else clean(path, longest) or "log"
+    """Return where a log lies, as it is shown: the standard input has no path.
+
+    A byte that is no UTF-8 is a mark that it was there: two files stay two.
+    """
+    if path == "-":
+        return "standard input"
+    return clean(_SURROGATE.sub("\ufffd", path), longest) or "log"
 
 
 def title(advice: Advice) -> str:
     """Return path and run, as they were given; of a run that is called as its file, the path."""
-    source = advice.source
-    path = place(source["path"])
-    run = clean(source["run"] or "")
-    return path if f"/{path}".endswith(f"/{run}") or not run else f"{path} ({run})"
+    return name(advice.source["path"], advice.source["run"] or "")
+
+
+def name(path: str, run: str) -> str:
+    """Return path and run; of a run without a name, or one that is called as its file, the path."""
+    shown, called = place(path), clean(run)
+    if not called or f"/{shown}".endswith(f"/{called}"):
+        return shown
+    return f"{shown} ({called})"
 
 
 def contents(advice: Advice) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from ftadvise import plugins
 from ftadvise.errors import UsageError
 from ftadvise.hookspecs import hookimpl
 from ftadvise.rules.case import Rule, rule_of
+from ftadvise.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +79,7 @@ def rule_among(code: str, rules: Iterable[Rule]) -> Rule:
     if wanted in known:
         return known[wanted]
     names = {rule.name.upper(): rule.code for rule in known.values()}
-    close = difflib.get_close_matches(wanted, [*names, *known], n=1)
-    guess = f"did you mean {names.get(close[0], close[0])!r}? " if close else ""
-    hint = f"{guess}known: {', '.join(known)}"
+    meant = nearest(wanted, [*names, *known])
+    guess = f"Did you mean {names.get(meant, meant)!r}? " if meant else ""
+    hint = f"{guess}Known: {', '.join(known)}."
     raise UsageError(f"no rule has the code {code!r}", code="FT411", hint=hint)

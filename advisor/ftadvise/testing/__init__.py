@@ -1,6 +1,6 @@
 """Conformance checks for plugin authors: one function for each kind of thing a plugin gives.
 
-    from ftadvise.testing import check_reader, check_rule
+    from ftadvise.testing import check_reader, check_rule, known_run
 
     def test_my_reader_keeps_the_contract():
         check_reader(my_reader, good_paths=["examples/log.tsv"])

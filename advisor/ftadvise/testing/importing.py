@@ -8,6 +8,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.errors import PluginError, UsageError
+from ftadvise.plugin_faults import FAULTS
 from ftadvise.plugins import GROUP
 from ftadvise.text import clean
 
@@ -70,7 +71,7 @@ def _imported(target: str) -> object:
         found: Any = importlib.import_module(name.strip())
         for attribute in filter(None, attributes.strip().split(".")):
             found = getattr(found, attribute)
-    except Exception as error:
+    except FAULTS as error:
         message = f"{target} cannot be imported: {type(error).__name__}: {error}"
         raise PluginError(clean(message, 500)) from error
     return found

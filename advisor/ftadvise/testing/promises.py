@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ftadvise.plugin_faults import FAULTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,7 +38,7 @@ def answer(what: str, function: Callable[..., Any], *args: object) -> Any:
     """
     try:
         return function(*args)
-    except Exception as error:
+    except FAULTS as error:
         if "read-only" in str(error):
             raise AssertionError(f"{what} writes into its arguments: {error}") from error
         raise AssertionError(f"{what} raised {type(error).__name__}: {error}") from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ftadvise.errors import LogError
+from ftadvise.plugin_faults import FAULTS
 from ftadvise.readers.source import Reader, Source
 from ftadvise.run import LearningRates, Run, Series
 from ftadvise.testing.promises import answer, require, require_name, require_type
@@ -121,10 +122,7 @@ def _check_garbage(reader: Reader, path: Path, name: str, content: bytes) -> Non
 
 
 def _sniffed(reader: Reader, source: Source, name: str) -> float:
-    try:
-        sureness: Any = reader.sniff(source)
-    except Exception as error:
-        raise AssertionError(f"{name}: sniff raised {type(error).__name__}: {error}") from error
+    sureness: Any = answer(f"{name}: sniff", reader.sniff, source)
     require(
         isinstance(sureness, int | float) and 0 <= sureness <= 1,
         f"{name}: sniff returned {sureness!r}, not a number from 0 to 1",
@@ -139,7 +137,7 @@ def _runs(reader: Reader, source: Source, name: str) -> list[Run]:
     except LogError as error:
         require(bool(error.message), f"{name}: a LogError without a message")
         return []
-    except Exception as error:
+    except FAULTS as error:
         raise AssertionError(
             f"{name}: read raised {type(error).__name__}, not LogError: {error}"
         ) from error

@@ -35,7 +35,7 @@ def check_rule(rule: Rule, found_in: Iterable[Run] = (), not_in: Iterable[Run] =
 
     Its code must be its own and its documentation whole. On hundreds of made runs it must not
     raise, find the same when it is asked again, and yield findings that can be printed and written
-    as JSON.
+    as JSON. On a log of a hundred thousand points it must be done within two seconds.
 
     Args:
         rule: The rule to check.

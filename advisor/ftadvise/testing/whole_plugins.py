@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftadvise import plugins
 from ftadvise.errors import LogError
+from ftadvise.plugin_faults import FAULTS
 from ftadvise.readers.source import Reader, Source
 from ftadvise.testing.commands import check_commands
 from ftadvise.testing.families import check_family
@@ -74,7 +75,7 @@ def check_plugin(
             hook = implementation.hook_name
             try:
                 found += _of_hook(hook, implementation.function, module, logs, taken)
-            except Exception as error:  # noqa: BLE001 - whatever the hook itself raises
+            except FAULTS as error:
                 wrong.append(f"{hook} raised {type(error).__name__}: {error}")
     if logs and "register_readers" not in entry.hooks:
         wrong.append("it has no reader, and logs were given for one")
@@ -171,5 +172,5 @@ def _sureness(reader: Any, path: Path) -> float:
         return float(reader.sniff(Source(path)))
     except LogError:
         raise
-    except Exception:  # noqa: BLE001 - said by the check of the reader
+    except FAULTS:
         return 1.0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftadvise import plugins
 from ftadvise.errors import LogError
+from ftadvise.plugin_faults import FAULTS
 from ftadvise.readers.folders.walk import lies_in
 from ftadvise.readers.reading import sureness
 from ftadvise.readers.source import Reader, Source
@@ -25,7 +26,9 @@ def gathered(root: Path, paths: list[Path]) -> list[tuple[Path, ...]]:
     """
     if not paths:
         return []
-    spreading = [r for r in plugins.collect("register_readers") if r.gather is not None]
+    spreading = [
+        r for r in plugins.collect("register_readers") if getattr(r, "gather", None) is not None
+    ]
     real = root.resolve()
     done: set[Path] = set()
     groups: list[tuple[Path, ...]] = []
@@ -52,6 +55,6 @@ def _group(path: Path, root: Path, spreading: list[Reader]) -> tuple[Path, ...]:
         return (path,)
     try:
         group = tuple(file for file in reader.gather(path) if lies_in(file, root))
-    except Exception:  # noqa: BLE001 - a plugin that cannot tell leaves the file alone
+    except FAULTS:
         return (path,)
     return group if path in group else (path, *group)

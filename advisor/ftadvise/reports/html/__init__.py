@@ -1,4 +1,4 @@
-"""The report as one HTML document that needs nothing else: no network, no script, no colour."""
+"""The report as one HTML document: it needs no network, and can be read without script and colour."""
 
 from ftadvise.reports.html.document import page
 

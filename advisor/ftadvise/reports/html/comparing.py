@@ -10,6 +10,7 @@ import numpy as np
 from ftadvise.errors import FtadviseError
 from ftadvise.numbers import short
 from ftadvise.reports import words
+from ftadvise.rules.case import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ftadvise.rules.case import Finding
     from ftadvise.run import LearningRates
 
-LEVELS = ("error", "warning", "info")
 _MOST_VALUES = 6  # of one setting that are named
 
 

@@ -9,7 +9,7 @@ from ftadvise.errors import FtadviseError
 from ftadvise.reports import words
 from ftadvise.reports.html import views
 from ftadvise.reports.html.assets import assets
-from ftadvise.reports.html.environment import embedded, environment
+from ftadvise.reports.html.templating import embedded, environment
 from ftadvise.text import clean
 
 if TYPE_CHECKING:

@@ -21,8 +21,6 @@ ROLES = {
     "continued improvement": "continued",
     "early convergence": "early",
 }
-
-
 STEEP = 0.25  # of the way: what comes before may lie above the chart
 RARE = 0.05  # below this chance a way may lie outside of it
 

@@ -20,7 +20,6 @@ from ftadvise.text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ftadvise.advice import Advice
 
 LETTER = 6.6  # usual width of a letter at the size of the labels, in pixels
 _ROWS = 3  # of labels over one another
@@ -28,27 +27,15 @@ _ROW = 15  # pixels
 _MANY = 150  # points above which they are drawn smaller
 
 
-def chart(advice: Advice, width: int = 720, height: int = 360) -> str:
-    """Return the curves of a run as one `<svg>` that can stand alone, with its legend.
-
-    Same advice, same bytes. It holds no script, no style sheet, no ids, and asks for nothing.
+def draw(plot: Plot, width: int = 720, height: int = 340, legend: bool = False) -> str:
+    """Return a chart as one `<svg>` element that can stand alone: no script, style sheet or ids.
 
     Args:
-        advice: What to draw.
+        plot: What to draw.
         width: Pixels across; the picture shrinks with the page.
         height: Pixels down, the legend not counted.
-
-    Returns:
-        The element; empty where there is nothing to draw.
+        legend: Whether its legend stands below it.
     """
-    from ftadvise.reports.html.this_run import this_run
-
-    plot = this_run(advice)
-    return "" if plot is None else draw(plot, width, height, legend=True)
-
-
-def draw(plot: Plot, width: int = 720, height: int = 340, legend: bool = False) -> str:
-    """Return a chart as one `<svg>` element."""
     frame = _Frame.around(plot, width, height)
     below = _legend(plot, frame) if legend else []
     full = height + (24 * below[-1].row + 30 if below else 0)

@@ -66,8 +66,8 @@
   const answer = () => JSON.stringify(JSON.parse(document.getElementById("answer-data").textContent), null, 2);
 
   function key(row, column) {
-    const text = row.cells[column] ? row.cells[column].textContent.trim() : "";
-    const number = parseFloat(text);
+    const cell = row.cells[column], text = cell ? cell.textContent.trim() : "";
+    const number = cell && cell.classList.contains("number") ? parseFloat(text) : NaN; // a name may begin with digits
     return Number.isNaN(number) ? text : number;
   }
 
@@ -76,7 +76,7 @@
     const compare = (a, b) => {
       const [one, other] = [key(a, column), key(b, column)];
       if (typeof one !== typeof other) return typeof one === "number" ? -1 : 1;
-      return way * (typeof one === "number" ? one - other : one.localeCompare(other));
+      return way * (typeof one === "number" ? one - other : one.localeCompare(other, "en", { numeric: true }));
     };
     body.append(...[...body.rows].sort(compare));
   }

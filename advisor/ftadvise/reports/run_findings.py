@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One run.
+class RunFindings:
+    """What the formats for pipelines tell of one run.
 
     Attributes:
         path: Its log; None for the standard input.
@@ -36,7 +36,9 @@ class Judged:
     why: str = ""
 
 
-def judged(path: str, result: Advice | FtadviseError, told: Callable[[Finding], bool]) -> Judged:
+def run_findings(
+    path: str, result: Advice | FtadviseError, told: Callable[[Finding], bool]
+) -> RunFindings:
     """Return what is told of one run.
 
     Args:
@@ -48,8 +50,11 @@ def judged(path: str, result: Advice | FtadviseError, told: Callable[[Finding], 
     if isinstance(result, FtadviseError):
         message = result.message.removeprefix(f"{clean(path, 1000)}: ")
         hint = f" ({result.hint})" if result.hint else ""
-        return Judged(where, "", error=said(result.code), why=said(f"{message}{hint}"))
-    return Judged(where, result.source["run"] or "", tuple(filter(told, result.findings)))
+        return RunFindings(where, "", error=said(result.code), why=said(f"{message}{hint}"))
+    run = result.source["run"] or ""
+    if f"/{where}".endswith(f"/{run}"):  # called as its file, which a folder does with its logs
+        run = ""
+    return RunFindings(where, run, tuple(filter(told, result.findings)))
 
 
 def from_root(path: str) -> str:
