@@ -109,3 +109,9 @@ def test_a_log_is_called_the_same_alone_and_in_its_folder(tmp_path: Path) -> Non
 
     alone = marks(str(tmp_path / "a.json"), str(tmp_path / "b.json"))
     assert set(alone) <= set(marks(str(tmp_path), "--all"))
+
+
+def test_a_list_of_runs_is_no_check_that_always_passes() -> None:
+    for options in (["--check"], ["--select", "FT201"]):
+        result = ft("analyze", QWEN, "--list", *options)
+        assert (result.exit_code, result.stdout) == (2, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from ftadvise import plugins
 from ftadvise.authoring import KINDS, new_plugin
 from ftadvise.authoring.names import names_for
-from ftadvise.errors import UsageError
+from ftadvise.errors import PluginError, UsageError
 from ftadvise.hookspecs import hookimpl
 from ftadvise.rules.case import Rule
 from ftadvise.testing.importing import modules_at
@@ -43,6 +44,31 @@ def test_a_new_plugin_keeps_its_promises_from_the_first_minute(kind: str, tmp_pa
     assert name == f"made-{kind}"
     assert [one.kind for one in outcomes] == ["plugin", kind]
     assert not any(one.problem or one.note for one in outcomes)
+
+
+def test_a_working_copy_is_checked_and_not_the_release_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / "installed", tmp_path / "copy"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "ftadvise_made_twice.py").write_text(f"WHERE = {folder.name!r}\n")
+    monkeypatch.syspath_prepend(str(folders[0]))
+    installed = importlib.import_module("ftadvise_made_twice")
+    plugins.registry().manager.register(installed, "twice")
+    try:
+        (module,) = modules_at(folders[1] / "ftadvise_made_twice.py").values()
+    finally:
+        plugins.registry().manager.unregister(installed)
+    assert vars(module)["WHERE"] == "copy"
+
+
+def test_a_module_called_like_one_in_use_is_refused_and_not_mistaken_for_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "json.py").write_text("")
+    with pytest.raises(PluginError, match="another module called json is in use"):
+        modules_at(tmp_path / "json.py")
 
 
 @pytest.mark.parametrize("kind", ["lossbook", "tinyfamily"])

@@ -81,6 +81,8 @@ def command(
         raise click.UsageError("the standard input can be read once", ctx)
     form = renderings.format_of(form, output)
     if listing:
+        if selection.check or selection.narrows:
+            raise click.UsageError("--list judges nothing: it goes without --check", ctx)
         from ftadvise.cli.list_runs import list_runs
 
         ctx.exit(list_runs(logs, take, form, output))

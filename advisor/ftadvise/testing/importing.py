@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 import tomllib
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 from ftadvise.errors import PluginError, UsageError
 from ftadvise.plugin_faults import FAULTS
-from ftadvise.plugins import GROUP
+from ftadvise.plugins import GROUP, registry
 from ftadvise.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _SOURCES = ("", "src")
@@ -42,7 +44,9 @@ def modules_at(path: Path) -> dict[str, object]:
     sys.path[:0] = [str(folder.resolve()) for folder in folders]
     importlib.invalidate_caches()
     try:
-        return {name: _imported(target) for name, target in targets.items()}
+        return {
+            name: _imported(target, sys.path[: len(folders)]) for name, target in targets.items()
+        }
     finally:
         sys.path[:] = before
 
@@ -65,8 +69,9 @@ def _entry_points(project: Path) -> dict[str, str]:
     return found
 
 
-def _imported(target: str) -> object:
+def _imported(target: str, folders: Sequence[str]) -> object:
     name, _, attributes = target.partition(":")
+    _make_way(name.strip().partition(".")[0], folders)
     try:
         found: Any = importlib.import_module(name.strip())
         for attribute in filter(None, attributes.strip().split(".")):
@@ -75,3 +80,20 @@ def _imported(target: str) -> object:
         message = f"{target} cannot be imported: {type(error).__name__}: {error}"
         raise PluginError(clean(message, 500)) from error
     return found
+
+
+def _make_way(name: str, folders: Sequence[str]) -> None:
+    """Forget the installed release of a plugin, whose module would be found instead of this one.
+
+    Raises:
+        PluginError: FT901, the module is called like one that is no plugin's, and is in use.
+    """
+    there = PathFinder.find_spec(name, list(folders))
+    loaded = sys.modules.get(name)
+    if there is None or loaded is None or getattr(loaded, "__file__", None) == there.origin:
+        return
+    installed: set[Any] = registry().manager.get_plugins()
+    if name not in {getattr(one, "__name__", "").partition(".")[0] for one in installed}:
+        raise PluginError(f"another module called {clean(name, 80)} is in use: rename this one")
+    for known in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+        del sys.modules[known]
