@@ -22,11 +22,22 @@ UNUSUAL = 6.0  # times as far as is usual from one point to the next
 @functools.lru_cache(maxsize=8)
 def calmed(fitted: Fit) -> Fit:
     """Return the fit with lone spikes, and a last point that jumped up, at their neighbours' level."""
+    fitted = unspiked(fitted)
     points = fitted.points.lowered(fitted.shift)
-    calm = without_spikes(points)
-    calm = Points(calm.epoch, _without_jump(calm.loss), calm.count)
-    if np.array_equal(calm.loss, points.loss):
+    return _with_losses(fitted, points, _without_jump(points.loss))
+
+
+@functools.lru_cache(maxsize=8)
+def unspiked(fitted: Fit) -> Fit:
+    """Return the fit with lone spikes at their neighbours' level; its last point stays."""
+    points = fitted.points.lowered(fitted.shift)
+    return _with_losses(fitted, points, without_spikes(points).loss)
+
+
+def _with_losses(fitted: Fit, points: Points, loss: FloatArray) -> Fit:
+    if np.array_equal(loss, points.loss):
         return fitted
+    calm = Points(points.epoch, loss, points.count)
     return replace(fitted, points=calm.lowered(-fitted.shift))
 
 

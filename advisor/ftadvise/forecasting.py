@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ftadvise.calm import unspiked
 from ftadvise.display import Card
 from ftadvise.fitting import Fit, fit
 from ftadvise.lengths import another_run
@@ -61,6 +62,7 @@ def forecast_from(fitted: Fit, at: float, epochs: float | None = None) -> Foreca
         raise ValueError(f"epochs must be positive, but at={at}, epochs={epochs}")
     if epochs is not None and at > epochs * (1.0 + 1e-9):
         raise ValueError(f"a run of {epochs} epochs has no epoch {at}")
+    fitted = unspiked(fitted)
     if epochs is not None and abs(epochs - fitted.horizon) >= 1e-9:
         found = _quantiles(fitted, another_run(fitted, np.array([at]), epochs)[:, 0])
     elif at > fitted.points.epoch[-1]:
@@ -77,6 +79,7 @@ def continuation(fitted: Fit, epoch: float) -> tuple[float, float, float]:
     The damped recent trend, with a share of the change that the laws foresee; the interval holds
     90 % of the losses, as logged, of curves that the constants were not learned from.
     """
+    fitted = unspiked(fitted)
     trend = recent_trend(fitted.points.lowered(fitted.shift), fitted.target)
     now, then = np.median(fitted.curves(np.array([trend.last_epoch, epoch])), axis=0)
     foreseen = math.log(max(then - fitted.shift, 1e-300) / max(now - fitted.shift, 1e-300))

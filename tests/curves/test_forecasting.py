@@ -45,6 +45,17 @@ def test_the_interval_widens_with_the_distance() -> None:
     assert widths == sorted(widths)
 
 
+@pytest.mark.parametrize("epochs", [None, 8.0])
+def test_one_wild_evaluation_does_not_set_the_forecast(epochs: float | None) -> None:
+    calm = make_run(epochs=5.0, evals=10)
+    loss = calm.eval.loss.copy()
+    loss[4] = 50_000.0
+    wild = replace(calm, eval=replace(calm.eval, loss=loss))
+    usual, found = (forecast(run, at=6.0, epochs=epochs) for run in (calm, wild))
+    assert found.median == pytest.approx(usual.median, rel=0.1)
+    assert found.high < 2 * usual.high
+
+
 def test_an_epoch_beyond_the_end_of_a_run_is_refused() -> None:
     with pytest.raises(ValueError, match="no epoch 10"):
         forecast(make_run(), at=10, epochs=3)

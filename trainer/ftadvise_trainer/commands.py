@@ -59,7 +59,8 @@ class _Train(click.Command):
     "overrides",
     metavar="KEY=VALUE",
     multiple=True,
-    help=("Set a key besides the file, as in training.learning_rate=1e-5; may be given again."),
+    help="Set a key of the YAML in place of what the file says, as in "
+    "training.learning_rate=1e-5; may be given again.",
 )
 @click.option(
     "--output-dir", metavar="DIR", help="Where to write, instead of training.output_dir."

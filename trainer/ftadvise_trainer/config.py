@@ -30,10 +30,10 @@ class ModelConfig:
     """Type of the master weights, `float32` or `bfloat16`."""
 
     revision: str | None = None
-    """Revision on the hub."""
+    """Branch, tag or commit on the hub."""
 
     attn_implementation: str | None = None
-    """As in `from_pretrained`."""
+    """Kind of attention, as in `from_pretrained`; left out, transformers chooses."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class DataConfig:
     """Share of the examples that is held out when there is no `eval`."""
 
     format: str = "auto"
-    """`auto`, `alpaca`, `messages`, `sharegpt`, `prompt_completion` or `text`."""
+    """Shape of the records: `auto`, `alpaca`, `messages`, `sharegpt`, `prompt_completion` or `text`."""
 
     loss_on: str = "answers"
     """`answers`, or `all` for every token."""
@@ -67,10 +67,10 @@ class LoraSettings:
     """LoRA instead of a full fine-tune, under `lora:`."""
 
     r: int = 16
-    """Rank."""
+    """Rank of the adapter."""
 
     alpha: float = 32.0
-    """Scale."""
+    """Scale: what the adapter gives is multiplied by alpha / r."""
 
     dropout: float = 0.0
     """Dropout on the adapter's input."""
@@ -106,7 +106,7 @@ class TrainingConfig:
     """Share of the steps that warm up."""
 
     weight_decay: float = 0.0
-    """Of AdamW."""
+    """Weight decay of AdamW."""
 
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
@@ -180,7 +180,7 @@ class TrainingConfig:
     """Optimizer steps between logged train losses."""
 
     seed: int = 42
-    """Of weights, data order and dropout."""
+    """Seed of random weights, data order and dropout."""
 
     bf16: bool | None = None
     """bf16 autocast; None takes it where the device supports it."""

@@ -21,10 +21,11 @@ EXIT_CODES = {
 class TrainError(FtadviseError):
     """A fine-tune that cannot start, or must not go on.
 
-    Codes: FT501 settings or model, FT502 data, FT503 no trained tokens, FT504 no room on the disk,
-    FT505 no valid checkpoint, FT506 settings changed since the checkpoint, FT507 the folder is in
-    use, FT508 a loss or gradient that is not finite, FT509 a missing dependency, FT510 a final
-    model that does not give the recorded loss.
+    Codes: FT501 a mistake in the settings, or a model that cannot be loaded, FT502 data that cannot
+    be used, FT503 no token to train on, FT504 no room on the disk, or a disk that cannot be written,
+    FT505 no valid checkpoint to go on from, FT506 settings changed since the checkpoint, FT507 a
+    folder that another run writes into, FT508 a loss or gradient that is not finite, FT509 a package
+    that is not installed, FT510 a final model that does not give the recorded loss.
     """
 
     default_code = "FT501"
