@@ -132,10 +132,10 @@ def widened(folder: Path) -> dict[str, Any]:
         model, args, data_collator=pad, train_dataset=ragged_dataset(4), callbacks=[BestK(1)]
     )
     trainer.train()
-    trained: Any = trainer.model
+    after: Any = trainer.model
     saved = (folder / "checkpoint-1").iterdir()
     return {
-        "types": sorted({str(parameter.dtype) for parameter in trained.parameters()}),
+        "types": sorted({str(parameter.dtype) for parameter in after.parameters()}),
         "numbers": numbers,
         "bytes": sum(p.stat().st_size for p in saved if p.suffix in (".safetensors", ".bin")),
     }
