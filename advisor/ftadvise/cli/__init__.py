@@ -15,7 +15,7 @@ _COMMANDS = {
     "export": "Print the advice as settings of another trainer.",
     "history": "Remember runs, and say how good the advice on them was.",
     "rule": "Explain the code of a finding or an error.",
-    "plugins": "List the plugins and what each of them adds.",
+    "plugins": "List the plugins, check one, or begin your own.",
     "env": "Say what is installed, for the report of a bug.",
     "completion": "Print the script that lets a shell complete our words.",
 }
