@@ -149,7 +149,8 @@ def _attention(
         problem = trial.problem
         if problem is None and device.type == "cuda":
             problem = attention_check.kernel_problem(trial.seen, device, _dtype(config))
-            own = long and attention_check.own_kernels(trial.seen, device, _dtype(config))
+            if problem is None and long:
+                own = attention_check.own_kernels(trial.seen, device, _dtype(config))
     except Exception as error:  # noqa: BLE001  # a model may do anything; the run goes on
         problem = f"a trial failed ({_words(error)})"
     if problem is not None:
